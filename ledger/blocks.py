@@ -1,0 +1,155 @@
+"""Flow blocks: what the kernels were told and what they did, as one entry of the log.
+
+A block is a header, a directory and its sections, all little-endian. A section is an array of one fixed-width dtype
+(`matching.layout.LAYOUTS`), begins at a multiple of 8 bytes and is absent when it has no rows. The header's running hash
+covers every earlier entry of the log, so any block seals the whole history before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from matching.layout import LAYOUTS, Section
+
+TOPIC = "FlowBlock.1"
+MAGIC = b"TSFLOW\r\n"
+LAYOUT_VERSION = 1
+"""Of the header and the directory; each section states its own."""
+SECTION_VERSION = 1
+
+HEADER = np.dtype(
+    [
+        ("magic", "S8"),
+        ("layout", "<i4"),
+        ("shard", "<i4"),
+        ("block", "<i8"),
+        ("epoch", "<i8"),
+        ("first_at_ns", "<i8"),
+        ("last_at_ns", "<i8"),
+        ("first_command", "<i8"),  # the first that starts here, or the next to come if none does
+        ("active_command", "<i8"),  # the one this block resumes, 0 if none
+        ("continues", "<i4"),  # 1: the last command goes on in the next block
+        ("sections", "<i4"),
+        ("running_hash", "V32"),
+    ]
+)
+DIRECTORY = np.dtype([("kind", "<i4"), ("layout", "<i4"), ("rows", "<i8"), ("offset", "<i8")])
+
+Rows = Any
+"""np.ndarray of the dtype of its section."""
+
+
+class BlockUnreadable(ValueError):
+    """The bytes are no flow block this program knows, or were altered."""
+
+    code = "log_entry_unreadable"
+
+
+class Block(NamedTuple):
+    """A decoded block; the sections are read-only views into its bytes."""
+
+    header: Any
+    sections: dict[Section, Rows]
+
+    def rows(self, section: Section) -> Rows:
+        """The rows of `section`, an empty array if the block has none."""
+        return self.sections.get(section, _EMPTY[section])
+
+
+_EMPTY = {section: np.zeros(0, layout) for section, layout in LAYOUTS.items()}
+
+
+def encode_block(
+    sections: Mapping[Section, Rows],
+    *,
+    shard: int,
+    epoch: int,
+    first_at_ns: int,
+    last_at_ns: int,
+    first_command: int,
+    active_command: int,
+    continues: bool,
+) -> bytearray:
+    """Bytes of a block; its number and running hash are still zero (see `seal`)."""
+    present = [(section, rows) for section, rows in sorted(sections.items()) if len(rows)]
+    offset = HEADER.itemsize + DIRECTORY.itemsize * len(present)
+    directory = np.zeros(len(present), DIRECTORY)
+    for entry, (section, rows) in zip(directory, present, strict=True):
+        offset = -(-offset // 8) * 8
+        entry["kind"] = section
+        entry["layout"] = SECTION_VERSION
+        entry["rows"] = len(rows)
+        entry["offset"] = offset
+        offset += rows.nbytes
+    header = np.zeros(1, HEADER)
+    header["magic"] = MAGIC
+    header["layout"] = LAYOUT_VERSION
+    header["shard"] = shard
+    header["epoch"] = epoch
+    header["first_at_ns"] = first_at_ns
+    header["last_at_ns"] = last_at_ns
+    header["first_command"] = first_command
+    header["active_command"] = active_command
+    header["continues"] = continues
+    header["sections"] = len(present)
+    state = bytearray(offset)
+    state[: HEADER.itemsize] = header.tobytes()
+    state[HEADER.itemsize : HEADER.itemsize + directory.nbytes] = directory.tobytes()
+    for entry, (_, rows) in zip(directory, present, strict=True):
+        at = int(entry["offset"])
+        np.frombuffer(state, rows.dtype, len(rows), at)[:] = rows
+    return state
+
+
+def seal(state: bytearray, *, block: int, running_hash: bytes) -> None:
+    """Write the block's number and the hash over every earlier entry into its header."""
+    header = np.frombuffer(state, HEADER, 1)
+    header["block"] = block
+    header["running_hash"] = np.void(running_hash)
+
+
+def decode_block(state: bytes | memoryview | bytearray) -> Block:
+    """Read a block, with every bound checked. Raises BlockUnreadable."""
+    if len(state) < HEADER.itemsize:
+        raise BlockUnreadable(f"flow block of {len(state)} bytes is shorter than its header ({HEADER.itemsize})")
+    header = np.frombuffer(state, HEADER, 1)[0]
+    if header["magic"] != MAGIC.rstrip(b"\0") or header["layout"] != LAYOUT_VERSION:
+        raise BlockUnreadable(f"flow block has magic {header['magic']!r} and layout {header['layout']}")
+    count = int(header["sections"])
+    end = HEADER.itemsize + DIRECTORY.itemsize * count
+    if not 0 <= count <= len(Section) or end > len(state):
+        raise BlockUnreadable(f"flow block states {count} sections")
+    sections: dict[Section, Rows] = {}
+    previous = 0
+    for entry in np.frombuffer(state, DIRECTORY, count, HEADER.itemsize):
+        kind, layout, rows, offset = (int(entry[name]) for name in ("kind", "layout", "rows", "offset"))
+        if kind <= previous or kind not in LAYOUTS or layout != SECTION_VERSION:
+            raise BlockUnreadable(f"flow block has a section of kind {kind}, layout {layout}, after kind {previous}")
+        dtype = LAYOUTS[Section(kind)]
+        if rows < 1 or offset != -(-end // 8) * 8 or offset + rows * dtype.itemsize > len(state):
+            raise BlockUnreadable(f"section {Section(kind).name} states {rows} rows at byte {offset}")
+        sections[Section(kind)] = np.frombuffer(state, dtype, rows, offset)
+        end = offset + rows * dtype.itemsize
+        previous = kind
+    if end != len(state):
+        raise BlockUnreadable(f"flow block of {len(state)} bytes ends at byte {end}")
+    return Block(header, sections)
+
+
+GENESIS_HASH = bytes(32)
+"""The running hash before the first entry."""
+
+
+def chain(running_hash: bytes, position: int, stream: str, version: int, topic: str, state: Any) -> bytes:
+    """The running hash with one more entry: SHA-256 over the hash so far and position, stream, version, topic, H(state)."""
+    digest = hashlib.sha256(running_hash)
+    digest.update(position.to_bytes(8, "little") + version.to_bytes(8, "little"))
+    for text in (stream, topic):
+        raw = text.encode()
+        digest.update(len(raw).to_bytes(4, "little") + raw)
+    digest.update(hashlib.sha256(state).digest())
+    return digest.digest()

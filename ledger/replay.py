@@ -1,0 +1,231 @@
+"""Doing history again: facts take effect, blocks are executed, and what comes out must be what the log says.
+
+Recovery, the shadow and the verifier are this one fold; they differ in what they start from and what they do at the end
+of an entry.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from domain.events import StateRootRecorded
+from ledger.blocks import TOPIC, Block, BlockUnreadable, chain, decode_block
+from ledger.execution import Stop
+from ledger.mapper import from_entry
+from ledger.requests import Requests
+from ledger.state import State
+from ledger.store import SHARD_STREAM, Appended
+from matching.layout import LAYOUTS, Section
+
+OUTCOMES = (
+    Section.RESULTS,
+    Section.FILLS,
+    Section.ENDINGS,
+    Section.POSTINGS,
+    Section.GRANTS,
+    Section.ACCOUNTS,
+)
+
+
+class Disagreement(Exception):
+    """The log does not say what executing it again gives: it was altered, or this program is not the one that wrote it."""
+
+    code = "log_disagrees"
+
+    def __init__(
+        self,
+        position: int,
+        what: str,
+        *,
+        section: str | None = None,
+        row: int | None = None,
+        field: str | None = None,
+        expected: object = None,
+        found: object = None,
+    ) -> None:
+        where = f"position {position}"
+        if section is not None:
+            where += f", section {section}"
+        if row is not None:
+            where += f", row {row}"
+        if field is not None:
+            where += f", field {field}"
+        super().__init__(f"{where}: {what}: expected {expected}, found {found}")
+        self.position = position
+        self.what = what
+        self.section = section
+        self.row = row
+        self.field = field
+        self.expected = expected
+        self.found = found
+
+
+class Replay:
+    """A fold over entries of the log from a known state on."""
+
+    def __init__(
+        self,
+        state: State,
+        requests: Requests | None = None,
+        *,
+        position: int = 0,
+        running_hash: bytes = bytes(32),
+        blocks: int = 0,
+        versions: dict[str, int] | None = None,
+    ) -> None:
+        self.state = state
+        self.requests = requests
+        self.position = position
+        self.running_hash = running_hash
+        self.blocks = blocks
+        self.epoch = 0
+        self.versions = {} if versions is None else versions
+        self.commands = 0
+        """Command rows executed."""
+        self.roots_wanted: set[int] = set()
+        """Commands after which the state root shall be kept, for a later fact to be compared with."""
+        self.roots: dict[int, bytes] = {}
+        self._unanswered: list[Any] = []
+
+    def feed(self, entry: Appended) -> None:
+        """Take the next entry. Raises Disagreement, or BlockUnreadable and its like for bytes that cannot be read."""
+        if entry.position != self.position + 1:
+            raise Disagreement(entry.position, "gap in the log", expected=self.position + 1, found=entry.position)
+        if entry.topic == TOPIC:
+            self._feed_block(entry)
+        else:
+            self._feed_fact(entry)
+        self.position = entry.position
+        self.running_hash = chain(self.running_hash, *entry)
+        command = self.state.next_command - 1
+        if command in self.roots_wanted and not self.state.active_command:
+            self.roots[command] = self.state.root()
+
+    def _feed_fact(self, entry: Appended) -> None:
+        expected = self.versions.get(entry.stream, 0) + 1
+        if entry.version != expected:
+            raise Disagreement(
+                entry.position, f"version in stream {entry.stream}", expected=expected, found=entry.version
+            )
+        envelope, fact = from_entry(entry.stream, entry.version, entry.topic, entry.state)
+        if self.state.active_command:
+            raise Disagreement(
+                entry.position,
+                "fact before the active command has ended",
+                expected=f"a block that continues command {self.state.active_command}",
+                found=entry.topic,
+            )
+        if isinstance(fact, StateRootRecorded) and fact.at_command in self.roots:
+            root = self.roots.pop(fact.at_command)
+            if root != fact.root:
+                raise Disagreement(
+                    entry.position,
+                    f"state root after command {fact.at_command}",
+                    field="root",
+                    expected=root.hex(),
+                    found=fact.root.hex(),
+                )
+        self.versions[entry.stream] = entry.version
+        self.state.apply(envelope, fact)
+        if self.requests is not None and envelope.request_id is not None:
+            self.requests.learn_fact(envelope, entry.position)
+
+    def _feed_block(self, entry: Appended) -> None:
+        try:
+            block = decode_block(entry.state)
+        except BlockUnreadable as error:
+            raise Disagreement(entry.position, str(error)) from error
+        self._check_header(entry, block)
+        commands = block.rows(Section.COMMANDS)
+        legs = block.rows(Section.LEGS)
+        state = self.state
+        if len(commands) or state.active_command:
+            at, leg_at, stop = state.execute(commands, legs, 0, 0)
+            self._check(entry, "commands executed", len(commands), at, Section.COMMANDS)
+            self._check(entry, "legs taken", len(legs), leg_at, Section.LEGS)
+            self._check(entry, "continues", int(block.header["continues"]), int(stop == Stop.CONTINUE))
+            outcome = state.outcome()
+            for section in OUTCOMES:
+                compare(entry.position, section, outcome[section], block.rows(section))
+        elif any(section in block.sections for section in OUTCOMES):
+            raise Disagreement(entry.position, "block without commands has outcomes", expected=0, found=1)
+        self.commands += len(commands)
+        self.blocks = entry.version
+        self.epoch = int(block.header["epoch"])
+        if self.requests is not None:
+            self._learn_requests(entry, block)
+
+    def _check_header(self, entry: Appended, block: Block) -> None:
+        header = block.header
+        state = self.state
+        self._check(entry, "stream of a block", SHARD_STREAM, entry.stream)
+        self._check(entry, "number of the block", self.blocks + 1, entry.version)
+        self._check(entry, "block", self.blocks + 1, int(header["block"]))
+        self._check(entry, "running_hash", self.running_hash.hex(), bytes(header["running_hash"]).hex())
+        self._check(entry, "active_command", state.active_command, int(header["active_command"]))
+        self._check(entry, "first_command", state.next_command, int(header["first_command"]))
+        commands = block.rows(Section.COMMANDS)
+        if len(commands):
+            numbers = commands["command"]
+            first = state.next_command
+            if numbers[0] != first or numbers[-1] != first + len(commands) - 1 or np.any(np.diff(numbers) != 1):
+                raise Disagreement(
+                    entry.position, "command numbers are not dense", section="COMMANDS", expected=first, found=numbers[0]
+                )
+            times = commands["at_ns"]
+            if times[0] < state.at_ns or np.any(np.diff(times) < 0):
+                raise Disagreement(
+                    entry.position, "time runs backwards", section="COMMANDS", expected=state.at_ns, found=times[0]
+                )
+            self._check(entry, "first_at_ns", int(times[0]), int(header["first_at_ns"]))
+            self._check(entry, "last_at_ns", int(times[-1]), int(header["last_at_ns"]))
+
+    @staticmethod
+    def _check(entry: Appended, what: str, expected: object, found: object, section: Section | None = None) -> None:
+        if expected != found:
+            raise Disagreement(
+                entry.position, what, section=section.name if section else None, expected=expected, found=found
+            )
+
+    def _learn_requests(self, entry: Appended, block: Block) -> None:
+        """Remember requests with the results that answered them, which may come in a later block of a long command."""
+        assert self.requests is not None
+        asked = block.rows(Section.REQUESTS)
+        if len(asked):
+            self._unanswered.append(asked)
+        if not self._unanswered:
+            return
+        asked = np.concatenate(self._unanswered)
+        results = block.rows(Section.RESULTS)
+        answered = asked["command"] <= (results["command"][-1] if len(results) else 0)
+        done = asked[answered]
+        if len(done):
+            at = np.searchsorted(results["command"], done["command"])
+            self.requests.admit(done, self.state.at_ns).remember(results[at], entry.position)
+        left = asked[~answered]
+        self._unanswered = [left] if len(left) else []
+
+
+def compare(position: int, section: Section, expected: Any, found: Any) -> None:
+    """Raise Disagreement at the first row and field that differ."""
+    if len(expected) == len(found) and np.array_equal(expected.view(np.int64), found.view(np.int64)):
+        return
+    rows = min(len(expected), len(found))
+    if rows:
+        different = np.flatnonzero(expected[:rows] != found[:rows])
+        if len(different):
+            row = int(different[0])
+            names = LAYOUTS[section].names or ()
+            field = next(name for name in names if expected[row][name] != found[row][name])
+            raise Disagreement(
+                position,
+                "row differs",
+                section=section.name,
+                row=row,
+                field=field,
+                expected=expected[row][field],
+                found=found[row][field],
+            )
+    raise Disagreement(position, "number of rows", section=section.name, expected=len(expected), found=len(found))

@@ -1,0 +1,220 @@
+"""Repeated requests: the same request id with the same body gets the same reply, with another body it is refused.
+
+What is remembered of a request is its id, the hash of its body, and the result and position it was answered with. It is
+kept in two generations of seven days of house time; when the younger is full of days it becomes the older one, and the
+older one is dropped whole. Nothing here influences what a command does, so it is no part of the state root.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from domain.events import Envelope
+from matching.book import GOLDEN
+from matching.layout import NONE, REQUEST, RESULT, kernel
+
+GENERATION_NS = 7 * 86_400 * 1_000_000_000
+
+REMEMBERED = np.dtype(
+    [
+        ("id_low", "<i8"),
+        ("id_high", "<i8"),
+        ("hash_low", "<i8"),
+        ("hash_high", "<i8"),
+        ("position", "<i8"),  # 0 until the result is known
+        ("result", RESULT),
+    ]
+)
+
+NEW, REUSED = -1, -2
+"""What `admit` says of a request that was not seen before, and of an id that came with another body."""
+
+
+@kernel
+def find_request(rows: Any, index: Any, low: int, high: int) -> int:
+    """Row of the request id, or NONE."""
+    mask = len(index) - 1
+    place = ((low ^ (high * GOLDEN)) >> 12) & mask
+    while index[place] != NONE:
+        row = rows[index[place]]
+        if row["id_low"] == low and row["id_high"] == high:
+            return int(index[place])
+        place = (place + 1) & mask
+    return NONE
+
+
+@kernel
+def enter(index: Any, low: int, high: int, number: int) -> None:
+    mask = len(index) - 1
+    place = ((low ^ (high * GOLDEN)) >> 12) & mask
+    while index[place] != NONE:
+        place = (place + 1) & mask
+    index[place] = number
+
+
+@kernel
+def admit_all(
+    old_rows: Any, old_index: Any, rows: Any, index: Any, count: int, asked: Any, verdicts: Any, places: Any
+) -> int:
+    """Look up each of `asked` ([n, 4] i8: id and hash) and enter the new ones; returns how many are remembered now.
+
+    `verdicts[i]` becomes NEW, REUSED, or the generation (0 young, 1 old) in which row `places[i]` answers it.
+    """
+    for at in range(len(asked)):
+        low, high, hash_low, hash_high = asked[at, 0], asked[at, 1], asked[at, 2], asked[at, 3]
+        found = find_request(rows, index, low, high)
+        generation = 0
+        row = rows[max(found, 0)]
+        if found == NONE:
+            found = find_request(old_rows, old_index, low, high)
+            generation = 1
+            row = old_rows[max(found, 0)]
+        if found == NONE:
+            verdicts[at] = NEW
+            places[at] = count
+            new = rows[count]
+            new["id_low"] = low
+            new["id_high"] = high
+            new["hash_low"] = hash_low
+            new["hash_high"] = hash_high
+            enter(index, low, high, count)
+            count += 1
+        elif row["hash_low"] == hash_low and row["hash_high"] == hash_high:
+            verdicts[at] = generation
+            places[at] = found
+        else:
+            verdicts[at] = REUSED
+            places[at] = found
+    return count
+
+
+@kernel
+def reindex_requests(index: Any, rows: Any, count: int) -> None:
+    for number in range(count):
+        enter(index, rows[number]["id_low"], rows[number]["id_high"], number)
+
+
+class _Generation:
+    """Requests first seen in one span of seven days."""
+
+    def __init__(self) -> None:
+        self.rows = np.zeros(1024, REMEMBERED)
+        self.index = np.full(4096, NONE, np.int64)
+        self.count = 0
+
+    def reserve(self, more: int) -> None:
+        needed = self.count + more
+        if needed > len(self.rows):
+            rows = np.zeros(max(needed, 2 * len(self.rows)), REMEMBERED)
+            rows[: self.count] = self.rows[: self.count]
+            self.rows = rows
+        size = len(self.index)
+        while size < 2 * needed:
+            size *= 2
+        if size > len(self.index):
+            self.index = np.full(size, NONE, np.int64)
+            reindex_requests(self.index, self.rows, self.count)
+
+
+class Admission:
+    """The verdict on a batch of requests, and where their results will be remembered."""
+
+    def __init__(self, generations: tuple[_Generation, _Generation], verdicts: Any, places: Any) -> None:
+        self._generations = generations
+        self._places = places
+        self.verdicts = verdicts
+
+    def remember(self, results: Any, positions: Any) -> None:
+        """Keep the results (RESULT) and positions of the new requests, in their order."""
+        rows = self._generations[0].rows
+        places = self._places[self.verdicts == NEW]
+        rows["result"][places] = results
+        rows["position"][places] = positions
+
+    def answer(self, at: int) -> Any:
+        """The remembered row (REMEMBERED) of a repeated request."""
+        return self._generations[int(self.verdicts[at])].rows[self._places[at]]
+
+
+class Requests:
+    """Memory of the requests of the last seven to fourteen days."""
+
+    def __init__(self) -> None:
+        self._young = _Generation()
+        self._old = _Generation()
+        self._since_ns = 0
+
+    def admit(self, requests: Any, at_ns: int) -> Admission:
+        """Judge `requests` (REQUEST), in order; the new ones count as seen from now on."""
+        self._age(at_ns)
+        young = self._young
+        young.reserve(len(requests))
+        asked = np.empty((len(requests), 4), np.int64)
+        asked[:, :2] = np.ascontiguousarray(requests["request_id"]).view(np.int64).reshape(-1, 2)
+        asked[:, 2:] = np.ascontiguousarray(requests["body_hash"]).view(np.int64).reshape(-1, 2)
+        verdicts = np.empty(len(requests), np.int64)
+        places = np.empty(len(requests), np.int64)
+        young.count = admit_all(
+            self._old.rows, self._old.index, young.rows, young.index, young.count, asked, verdicts, places
+        )
+        return Admission((young, self._old), verdicts, places)
+
+    def known(self, request_id: bytes, at_ns: int) -> Any | None:
+        """The remembered row (REMEMBERED) of a request id, or None."""
+        self._age(at_ns)
+        low, high = np.frombuffer(request_id, np.int64)
+        for generation in (self._young, self._old):
+            found = find_request(generation.rows, generation.index, low, high)
+            if found != NONE:
+                return generation.rows[found]
+        return None
+
+    def learn_fact(self, envelope: Envelope, position: int) -> None:
+        """Remember the request of a rare command from a fact that answered it; only its first fact counts."""
+        assert envelope.request_id is not None
+        assert envelope.body_hash is not None
+        if self.known(envelope.request_id, envelope.at_ns) is None:
+            self.add(envelope.request_id, envelope.body_hash, envelope.command, 0, position, envelope.at_ns)
+
+    def add(self, request_id: bytes, body_hash: bytes, command: int, code: int, position: int, at_ns: int) -> None:
+        """Remember how a rare command was answered."""
+        requests = np.zeros(1, REQUEST)
+        requests["request_id"] = np.void(request_id)
+        requests["body_hash"] = np.void(body_hash)
+        result = np.zeros(1, RESULT)
+        result["command"] = command
+        result["code"] = code
+        self.admit(requests, at_ns).remember(result, position)
+
+    def arrays(self) -> Iterator[tuple[str, Any]]:
+        """What is remembered, for a snapshot: the rows of both generations and when the younger began."""
+        yield "young", self._young.rows[: self._young.count]
+        yield "old", self._old.rows[: self._old.count]
+        yield "since_ns", np.array([self._since_ns], np.int64)
+
+    def restore(self, arrays: dict[str, Any]) -> None:
+        """Remember what `arrays` says. An empty one leaves this memory empty."""
+        for name, generation in (("young", self._young), ("old", self._old)):
+            rows = arrays.get(name, np.zeros(0, REMEMBERED))
+            generation.reserve(len(rows))
+            generation.rows[: len(rows)] = rows
+            generation.count = len(rows)
+            reindex_requests(generation.index, generation.rows, len(rows))
+        self._since_ns = int(arrays["since_ns"][0]) if "since_ns" in arrays else 0
+
+    def _age(self, at_ns: int) -> None:
+        age_ns = at_ns - self._since_ns
+        if age_ns >= GENERATION_NS:
+            self._old = self._young if age_ns < 2 * GENERATION_NS else _Generation()
+            self._young = _Generation()
+            self._since_ns = at_ns
+
+
+def body_hash_of(row: Any) -> bytes:
+    """Body hash (16 bytes) of a remembered row."""
+    return int(row["hash_low"]).to_bytes(8, "little", signed=True) + int(row["hash_high"]).to_bytes(
+        8, "little", signed=True
+    )

@@ -1,0 +1,525 @@
+"""The one writer: it alone decides, in one order, and answers only what is durable.
+
+A batch is cut into runs. Consecutive order commands are one kernel call and one flow block; a rare command ends the run
+and is decided by the domain. Everything a batch leads to is one append. What happens because time has passed is a system
+command that goes in before the first command at or past its due time, so where a batch was cut changes nothing.
+
+After an append failed the sequencer is stopped: its state may be ahead of the log, and the only way on is to recover.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from domain.canonical import encode
+from domain.catalogue import Due
+from domain.commands import Command, RefundSale
+from domain.decisions import decide, decide_due
+from domain.events import Envelope, Fact
+from domain.outcomes import CancelAll, Decided, Journal, Movement, NegativeSale
+from domain.rejections import Reason, Refusal
+from domain.values import HOUSE, AccountRef
+from ledger.blocks import TOPIC, encode_block
+from ledger.effects import account_number
+from ledger.execution import Stop
+from ledger.keys import KeyStore
+from ledger.mapper import from_entry, stream_of, to_entry
+from ledger.refunds import check_trade
+from ledger.requests import NEW, REUSED, Admission, Requests, body_hash_of
+from ledger.state import State
+from ledger.store import SHARD, Store, Transaction
+from matching.layout import (
+    COMMAND,
+    FLAG_SYSTEM,
+    LEG,
+    NONE,
+    REQUEST,
+    RESULT,
+    Code,
+    Kind,
+    Section,
+)
+
+NO_LEGS = np.zeros(0, LEG)
+DOOR_KINDS = np.zeros(256, np.bool_)
+DOOR_KINDS[[Kind.NEW, Kind.CANCEL, Kind.REDUCE, Kind.MASS_CANCEL]] = True
+"""Kinds of command that a door may send; any other is recorded and refused as `unknown_kind`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Order commands of a door, as rows."""
+
+    commands: Any
+    """[n] of COMMAND. `command` is ignored; `at_ns` too, unless `stamped`."""
+    requests: Any = None
+    """[n] of REQUEST, one per command (`command` is ignored), or None."""
+    stamped: bool = False
+    """Whether `at_ns` is given (never decreasing) instead of being the time at which the batch is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A rare command: the domain decides."""
+
+    command: Command
+    actor: int
+    request_id: bytes | None = None
+    """16 bytes."""
+    at_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed and something may be due."""
+
+    at_ns: int | None = None
+
+
+Item: TypeAlias = Orders | Ask | Tick
+
+
+class OrderReplies(NamedTuple):
+    """Answers to `Orders`, row by row. Slices of arrays: nothing here is an object per command."""
+
+    results: Any
+    """[n] of RESULT; `code` is 0 or the number of a `Reason`."""
+    positions: Any
+    """[n] i8: position of the log entry that holds the result, 0 where the request was refused before the log."""
+
+
+class Reply(NamedTuple):
+    """Answer to a rare command that was accepted."""
+
+    command: int
+    position: int
+    """Of the block that holds its result if value moved, else of its first fact."""
+    facts: tuple[Fact, ...]
+    repeated: bool = False
+
+
+Answer: TypeAlias = OrderReplies | Reply | Refusal
+
+
+class SequencerStopped(RuntimeError):
+    """An append failed before: nothing is accepted until the state is recovered from the log."""
+
+    code = "writer_stopped"
+
+
+class Sequencer:
+    """Decides batches against one state and appends them to one store."""
+
+    def __init__(
+        self, store: Store, state: State, requests: Requests, keys: KeyStore, clock: Callable[[], int]
+    ) -> None:
+        self.store = store
+        self.state = state
+        self._requests = requests
+        self._keys = keys
+        self._clock = clock
+        self._stopped = False
+
+    def process(self, items: Sequence[Item]) -> list[Answer]:
+        """Decide `items` in order, append what they led to in one transaction, and answer each.
+
+        Raises SequencerStopped, or the outage that stops the sequencer.
+        """
+        if self._stopped:
+            raise SequencerStopped("the writer stopped after a failed append; recover it from the log")
+        self._stopped = True
+        with self.store.transaction() as transaction:
+            batch = _Batch(self, transaction)
+            for item in items:
+                batch.add(item)
+            batch.finish()
+        self._stopped = False
+        return batch.answers()
+
+    def next_due_ns(self) -> int | None:
+        """When something happens next because time passes."""
+        due = self.state.catalogue.next_due()
+        return due.due_ns if due else None
+
+
+class _Batch:
+    """One batch on its way into one append."""
+
+    def __init__(self, sequencer: Sequencer, transaction: Transaction) -> None:
+        self._sequencer = sequencer
+        self._state = sequencer.state
+        self._store = sequencer.store
+        self._requests = sequencer._requests
+        self._keys = sequencer._keys
+        self._transaction = transaction
+        self._run: list[tuple[Any, Any]] = []
+        """Rows that wait for the end of the run, with their requests."""
+        self._run_rows = 0
+        self._done: list[tuple[Any, Any]] = []
+        """(results, positions) of each run that ended, in order."""
+        self._rows_before = 0
+        self._pending: list[Callable[[], Answer]] = []
+        self._admissions: list[tuple[Admission, int, int]] = []
+        self._replies: dict[int, Reply] = {}
+
+    # -- taking items --------------------------------------------------------------------------------------------------
+
+    def add(self, item: Item) -> None:
+        if isinstance(item, Orders):
+            self._add_orders(item)
+        elif isinstance(item, Ask):
+            self._add_ask(item)
+        else:
+            at_ns = self._stamp(item.at_ns)
+            row = np.zeros(1, COMMAND)
+            row["kind"] = Kind.TICK
+            row["flags"] = FLAG_SYSTEM
+            row["at_ns"] = at_ns
+            self._pending.append(self._answer_rows(*self._enqueue(row, None)))
+
+    def _stamp(self, at_ns: int | None) -> int:
+        """House time: what was given or the clock, but never before the last command."""
+        return max(self._last_at_ns(), self._sequencer._clock() if at_ns is None else at_ns)
+
+    def _last_at_ns(self) -> int:
+        return int(self._run[-1][0]["at_ns"][-1]) if self._run else self._state.at_ns
+
+    def _add_orders(self, orders: Orders) -> None:
+        rows = orders.commands.copy()
+        if orders.stamped:
+            np.maximum.accumulate(rows["at_ns"], out=rows["at_ns"])
+            np.maximum(rows["at_ns"], self._last_at_ns(), out=rows["at_ns"])
+        else:
+            rows["at_ns"] = self._stamp(None)
+        rows["kind"][~DOOR_KINDS[rows["kind"].view(np.uint8)] | (rows["flags"] & FLAG_SYSTEM != 0)] = 0
+        if orders.requests is None:
+            self._pending.append(self._answer_rows(*self._enqueue(rows, None)))
+            return
+        admission = self._requests.admit(orders.requests, self._last_at_ns())
+        new = admission.verdicts == NEW
+        first, end = self._enqueue(rows[new], orders.requests[new])
+        self._admissions.append((admission, first, end))
+        self._pending.append(self._answer_requests(admission, first, end))
+
+    def _enqueue(self, rows: Any, requests: Any) -> tuple[int, int]:
+        """Let rows wait for the end of the run, with what becomes due before them; returns their places in the batch."""
+        first = self._rows_before + self._run_rows
+        while len(rows):
+            due = self._state.catalogue.next_due()
+            cut = len(rows) if due is None else int(np.searchsorted(rows["at_ns"], due.due_ns))
+            if cut:
+                self._run.append((rows[:cut], None if requests is None else requests[:cut]))
+                self._run_rows += cut
+                rows = rows[cut:]
+                requests = None if requests is None else requests[cut:]
+            if len(rows):
+                assert due is not None
+                self._end_run()
+                self._apply_due(due)
+        return first, self._rows_before + self._run_rows
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _apply_due(self, due: Due) -> None:
+        """Run the system command of `due`, which must come next."""
+        at_ns = max(due.due_ns, self._state.at_ns)
+        decided = decide_due(self._state.catalogue, due, at_ns=at_ns)
+        outcome = self._carry_out(decided, actor=HOUSE, at_ns=at_ns, request_id=None, body_hash=None)
+        assert isinstance(outcome, Reply), (due, outcome)
+        assert self._state.catalogue.next_due() != due, due
+
+    def _apply_all_due(self, at_ns: int) -> None:
+        while (due := self._state.catalogue.next_due()) is not None and due.due_ns <= at_ns:
+            self._end_run()
+            self._apply_due(due)
+
+    # -- rare commands -------------------------------------------------------------------------------------------------
+
+    def _add_ask(self, ask: Ask) -> None:
+        at_ns = self._stamp(ask.at_ns)
+        self._end_run()
+        self._apply_all_due(at_ns)
+        answer = self._answer_ask(ask, at_ns)
+        self._pending.append(lambda: answer)
+
+    def _answer_ask(self, ask: Ask, at_ns: int) -> Answer:
+        body_hash = None
+        if ask.request_id is not None:
+            body_hash = hash_of_body(ask.command, ask.actor)
+            known = self._requests.known(ask.request_id, at_ns)
+            if known is not None:
+                if body_hash_of(known) != body_hash:
+                    return request_id_reused(ask.request_id, int(known["result"]["command"]))
+                if known["result"]["code"] != Code.OK:
+                    return refusal_of_code(int(known["result"]["code"]))
+                return self._repeat(int(known["result"]["command"]), int(known["position"]))
+        if isinstance(ask.command, RefundSale):
+            refusal = check_trade(self._store, ask.command)
+            if refusal is not None:
+                return refusal
+        decided = decide(self._state.catalogue, ask.command, actor=ask.actor, at_ns=at_ns)
+        if isinstance(decided, Refusal):
+            return decided
+        return self._carry_out(
+            decided, actor=ask.actor, at_ns=at_ns, request_id=ask.request_id, body_hash=body_hash
+        )
+
+    def _carry_out(
+        self, decided: Decided, *, actor: int, at_ns: int, request_id: bytes | None, body_hash: bytes | None
+    ) -> Answer:
+        """Open accounts, move value, and only if that succeeds append the facts."""
+        state = self._state
+        wanted = (*decided.opens, *_accounts_of(decided.movement))
+        missing = dict.fromkeys(ref for ref in wanted if account_number(state.tables, ref) == NONE)
+        rows, legs = system_rows(state, missing, decided.movement, actor=actor, at_ns=at_ns)
+        moves = decided.movement is not None
+        number = state.next_command + len(missing)
+        position = 0
+        code = int(Code.OK)
+        if len(rows):
+            requests = None
+            if moves and request_id is not None:
+                requests = _request_row(number, request_id, body_hash)
+            results, positions = self._execute(rows, legs, requests)
+            if moves:
+                position = int(positions[-1])
+                code = int(results[-1]["code"])
+        if code == Code.OK:
+            envelope = Envelope(
+                command=number, at_ns=at_ns, actor=actor, request_id=request_id, body_hash=body_hash
+            )
+            first = self._append(envelope, decided.facts)
+            position = position or first
+        if request_id is not None and body_hash is not None:
+            self._requests.add(request_id, body_hash, number, code, position, at_ns)
+        if code != Code.OK:
+            return refusal_of_code(code)
+        reply = Reply(number, position, decided.facts)
+        self._replies[number] = reply
+        return reply
+
+    def _repeat(self, number: int, position: int) -> Reply:
+        """The reply to a rare command that was accepted before, in this batch or in the log."""
+        reply = self._replies.get(number)
+        facts = reply.facts if reply else facts_of(self._store, number, position)
+        return Reply(number, position, facts, repeated=True)
+
+    def _append(self, envelope: Envelope, facts: Sequence[Fact]) -> int:
+        """Write facts and let them take effect; returns the position of the first, 0 if there is none."""
+        first = 0
+        for fact in facts:
+            stream = stream_of(fact)
+            version = self._store.versions.get(stream, 0) + 1
+            topic, state = to_entry(stream, version, envelope, fact, self._keys.seal)
+            position = self._transaction.fact(stream, version, topic, state)
+            first = first or position
+            self._state.apply(envelope, fact)
+        return first
+
+    # -- flow ----------------------------------------------------------------------------------------------------------
+
+    def _end_run(self) -> None:
+        """Execute the rows that wait, as one run."""
+        if not self._run:
+            return
+        rows = self._run[0][0] if len(self._run) == 1 else np.concatenate([rows for rows, _ in self._run])
+        requests = []
+        at = 0
+        for part, part_requests in self._run:
+            if part_requests is not None:
+                part_requests = part_requests.copy()
+                part_requests["command"] = self._state.next_command + at + np.arange(len(part))
+                requests.append(part_requests)
+            at += len(part)
+        self._run = []
+        self._run_rows = 0
+        done = self._execute(rows, NO_LEGS, np.concatenate(requests) if requests else None)
+        self._done.append(done)
+        self._rows_before += len(rows)
+
+    def _execute(self, rows: Any, legs: Any, requests: Any) -> tuple[Any, Any]:
+        """Number the rows, run them, write the blocks; returns (results, positions), a row each."""
+        state = self._state
+        count = len(rows)
+        first = state.next_command
+        rows["command"] = np.arange(first, first + count)
+        results = np.empty(count, RESULT)
+        positions = np.empty(count, np.int64)
+        at = leg_at = request_at = answered = 0
+        while True:
+            active = state.active_command
+            before, leg_before = at, leg_at
+            at, leg_at, stop = state.execute(rows, legs, at, leg_at)
+            sections = state.outcome()
+            sections[Section.COMMANDS] = rows[before:at]
+            sections[Section.LEGS] = legs[leg_before:leg_at]
+            if requests is not None:
+                request_end = int(np.searchsorted(requests["command"], first + at))
+                sections[Section.REQUESTS] = requests[request_at:request_end]
+                request_at = request_end
+            position = self._transaction.block(
+                encode_block(
+                    sections,
+                    shard=SHARD,
+                    epoch=self._store.epoch,
+                    first_at_ns=int(rows[before]["at_ns"]) if at > before else state.at_ns,
+                    last_at_ns=state.at_ns,
+                    first_command=first + before,
+                    active_command=active,
+                    continues=stop == Stop.CONTINUE,
+                )
+            )
+            written = sections[Section.RESULTS]
+            results[answered : answered + len(written)] = written
+            positions[answered : answered + len(written)] = position
+            answered += len(written)
+            if stop == Stop.DONE:
+                assert answered == count, (answered, count)
+                return results, positions
+
+    def finish(self) -> None:
+        """End the last run and close the append with a block, an empty one if nothing flowed after the last fact."""
+        self._end_run()
+        if self._transaction.needs_block:
+            state = self._state
+            self._transaction.block(
+                encode_block(
+                    {},
+                    shard=SHARD,
+                    epoch=self._store.epoch,
+                    first_at_ns=state.at_ns,
+                    last_at_ns=state.at_ns,
+                    first_command=state.next_command,
+                    active_command=0,
+                    continues=False,
+                )
+            )
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def answers(self) -> list[Answer]:
+        """The answer to each item, in order. Call once, after the append."""
+        if len(self._done) == 1:
+            self._results, self._positions = self._done[0]
+        else:
+            self._results = np.concatenate([np.empty(0, RESULT)] + [results for results, _ in self._done])
+            self._positions = np.concatenate([np.empty(0, np.int64)] + [positions for _, positions in self._done])
+        for admission, first, end in self._admissions:
+            admission.remember(self._results[first:end], self._positions[first:end])
+        return [answer() for answer in self._pending]
+
+    def _answer_rows(self, first: int, end: int) -> Callable[[], Answer]:
+        return lambda: OrderReplies(self._results[first:end], self._positions[first:end])
+
+    def _answer_requests(self, admission: Admission, first: int, end: int) -> Callable[[], Answer]:
+        def answer() -> Answer:
+            verdicts = admission.verdicts
+            results = np.zeros(len(verdicts), RESULT)
+            positions = np.zeros(len(verdicts), np.int64)
+            new = verdicts == NEW
+            results[new] = self._results[first:end]
+            positions[new] = self._positions[first:end]
+            results["code"][verdicts == REUSED] = Reason.REQUEST_ID_REUSED
+            for at in np.flatnonzero(verdicts >= 0):
+                remembered = admission.answer(at)
+                results[at] = remembered["result"]
+                positions[at] = remembered["position"]
+            return OrderReplies(results, positions)
+
+        return answer
+
+
+def hash_of_body(command: Command, actor: int) -> bytes:
+    """16 bytes that stand for what a rare command asks: the same request id must come with the same."""
+    text = type(command).__name__.encode() + b"\0" + str(actor).encode() + b"\0" + encode(command)
+    return hashlib.blake2b(text, digest_size=16).digest()
+
+
+def request_id_reused(request_id: bytes, command: int) -> Refusal:
+    return Refusal(
+        Reason.REQUEST_ID_REUSED,
+        field="request_id",
+        rule=f"belongs to command {command}, which had another body",
+        value=request_id.hex(),
+    )
+
+
+def refusal_of_code(code: int) -> Refusal:
+    """A kernel's result as a refusal."""
+    reason = Reason(code)
+    return Refusal(reason, field="command", rule=reason.meaning, value=reason.code)
+
+
+def _accounts_of(movement: Movement | None) -> list[AccountRef]:
+    if isinstance(movement, Journal):
+        return [ref for leg in movement.legs for ref in (leg.debit, leg.credit)]
+    return []
+
+
+def system_rows(
+    state: State, missing: Mapping[AccountRef, None], movement: Movement | None, *, actor: int, at_ns: int
+) -> tuple[Any, Any]:
+    """The command rows that open accounts and then move value, and the legs of the movement."""
+    rows = np.zeros(len(missing) + (movement is not None), COMMAND)
+    rows["at_ns"] = at_ns
+    rows["actor"] = actor
+    opened = int(state.tables.tally["accounts"][0])
+    numbers = {}
+    for row, ref in zip(rows, missing, strict=False):
+        row["kind"] = Kind.OPEN_ACCOUNT
+        row["account"] = ref.owner
+        row["series"] = ref.asset
+        row["flags"] = int(ref.kind)
+        numbers[ref] = opened + len(numbers)
+    legs = NO_LEGS
+    match movement:
+        case Journal():
+            rows[-1]["kind"] = Kind.JOURNAL
+            legs = np.zeros(len(movement.legs), LEG)
+            legs["command"] = state.next_command + len(missing)
+            for leg, asked in zip(legs, movement.legs, strict=True):
+                debit, credit = asked.debit, asked.credit
+                leg["debit"] = numbers[debit] if debit in numbers else account_number(state.tables, debit)
+                leg["credit"] = numbers[credit] if credit in numbers else account_number(state.tables, credit)
+                leg["amount"] = asked.amount_minor
+                leg["code"] = int(asked.code)
+        case CancelAll():
+            rows[-1]["kind"] = Kind.MASS_CANCEL
+            rows[-1]["series"] = movement.series
+            rows[-1]["flags"] = FLAG_SYSTEM
+        case NegativeSale():
+            rows[-1]["kind"] = Kind.REFUND
+            rows[-1]["series"] = movement.series
+            rows[-1]["account"] = movement.buyer
+            rows[-1]["lots"] = movement.lots
+            rows[-1]["price"] = movement.price_ticks
+            rows[-1]["target"] = movement.waterfall_version
+    return rows, legs
+
+
+def facts_of(store: Store, command: int, position: int) -> tuple[Fact, ...]:
+    """The facts of a rare command, read from the log from the position of its reply on."""
+    facts: list[Fact] = []
+    for entry in store.read(position):
+        if entry.topic == TOPIC:
+            if entry.position > position:
+                break
+            continue
+        envelope, fact = from_entry(entry.stream, entry.version, entry.topic, entry.state)
+        if envelope.command != command:
+            break
+        facts.append(fact)
+    return tuple(facts)
+
+
+def _request_row(command: int, request_id: bytes, body_hash: bytes | None) -> Any:
+    row = np.zeros(1, REQUEST)
+    row["command"] = command
+    row["request_id"] = np.void(request_id)
+    row["body_hash"] = np.void(body_hash)
+    return row

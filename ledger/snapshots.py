@@ -1,0 +1,125 @@
+"""Snapshots: the whole state at one position of the log, so that a start reads only the tail.
+
+A snapshot is a file of NumPy arrays (`.npz`) named after its position, written beside the others and renamed into place
+when it is durable. It carries its own hash; one that is damaged is passed over, since the log can always be read from
+the start. A snapshot is a convenience: what it says is proved by the log, never the other way round.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from domain import canonical
+from ledger.replay import Replay
+from ledger.requests import Requests
+from ledger.state import State
+from ledger.tables import Limits
+
+FORMAT = 1
+KEEP = 3
+"""How many of the newest snapshots are kept."""
+
+
+class Snapshots:
+    """The snapshots of one log, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, replay: Replay) -> Path:
+        """Write the state of `replay`, which must be between two commands. Returns the file."""
+        assert not replay.state.active_command, "a snapshot is taken between two commands"
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        arrays = {f"state_{name}": rows for name, rows in replay.state.arrays()}
+        if replay.requests is not None:
+            arrays |= {f"requests_{name}": rows for name, rows in replay.requests.arrays()}
+        streams = "\n".join(f"{stream} {version}" for stream, version in sorted(replay.versions.items()))
+        arrays["versions"] = np.frombuffer(streams.encode(), np.uint8)
+        arrays["catalogue"] = np.frombuffer(canonical.snapshot(replay.state.catalogue), np.uint8)
+        arrays["scalars"] = np.array(
+            [FORMAT, replay.position, replay.blocks, replay.epoch, replay.state.next_command, replay.state.at_ns], np.int64
+        )
+        arrays["running_hash"] = np.frombuffer(replay.running_hash, np.uint8)
+        arrays["limits"] = np.array(replay.state.limits, np.int64)
+        arrays["hash"] = np.frombuffer(_hash(arrays), np.uint8)
+        file = self.folder / f"{replay.position:020}.npz"
+        waiting = file.with_suffix(".part")
+        with waiting.open("wb") as out:
+            np.savez(out, **arrays)
+            out.flush()
+            os.fsync(out.fileno())
+        waiting.replace(file)
+        _sync_folder(self.folder)
+        for old in sorted(self.folder.glob("*.npz"))[:-KEEP]:
+            old.unlink()
+        return file
+
+    def newest(self, *, at_most: int) -> Replay | None:
+        """The newest undamaged snapshot at or before a position, ready to be fed the entries after it."""
+        for file in self._newest_first():
+            if int(file.stem) <= at_most:
+                replay = load(file)
+                if replay is not None:
+                    return replay
+        return None
+
+    def _newest_first(self) -> Iterator[Path]:
+        return iter(sorted(self.folder.glob("*.npz"), reverse=True))
+
+
+def load(file: Path) -> Replay | None:
+    """The fold at the moment of the snapshot, or None if the file is damaged or of another format."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError):
+        return None
+    claimed = arrays.pop("hash", None)
+    if claimed is None or bytes(claimed) != _hash(arrays) or int(arrays["scalars"][0]) != FORMAT:
+        return None
+    _, position, blocks, epoch, next_command, at_ns = (int(value) for value in arrays["scalars"])
+    state = State(Limits(*(int(value) for value in arrays["limits"])))
+    state.restore(
+        canonical.restore(bytes(arrays["catalogue"])),
+        {name.removeprefix("state_"): rows for name, rows in arrays.items() if name.startswith("state_")},
+        next_command,
+        at_ns,
+    )
+    requests = Requests()
+    requests.restore({name.removeprefix("requests_"): rows for name, rows in arrays.items() if name[:9] == "requests_"})
+    versions = dict(line.rsplit(" ", 1) for line in bytes(arrays["versions"]).decode().splitlines())
+    replay = Replay(
+        state,
+        requests,
+        position=position,
+        running_hash=bytes(arrays["running_hash"]),
+        blocks=blocks,
+        versions={stream: int(version) for stream, version in versions.items()},
+    )
+    replay.epoch = epoch
+    return replay
+
+
+def _hash(arrays: dict[str, Any]) -> bytes:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        rows = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {rows.dtype.descr} {rows.shape}".encode())
+        digest.update(rows.tobytes())
+    return digest.digest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,153 @@
+"""The store: the only place that appends to the log.
+
+An append is one transaction whose last entry is a flow block in stream `shard-0` with version = number of the block. Two
+writers that both believe to own the log write the same version next, so the second collides with the log's unique
+(stream, version) and stops: that is the fence. Each block carries the running hash over every earlier entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from ledger.blocks import GENESIS_HASH, TOPIC, Block, chain, decode_block, seal
+from ledger.recorder import Entry, LogRecorder
+
+SHARD = 0
+SHARD_STREAM = f"shard-{SHARD}"
+FLUSH_BYTES = 16 << 20
+"""Entries of one transaction are handed to the database when they exceed this, so a long sweep needs little memory."""
+
+
+class Appended(NamedTuple):
+    """An entry of the log as it was read."""
+
+    position: int
+    stream: str
+    version: int
+    topic: str
+    state: bytes
+
+
+class Transaction:
+    """Entries on their way into one append; positions are final once the transaction has committed."""
+
+    def __init__(self, store: Store, sink: Any) -> None:
+        self._store = store
+        self._sink = sink
+        self._waiting: list[Entry] = []
+        self._bytes = 0
+        self._last_is_block = True
+
+    @property
+    def needs_block(self) -> bool:
+        """Whether facts were added after the last block, so that the append could not end here."""
+        return not self._last_is_block
+
+    def fact(self, stream: str, version: int, topic: str, state: bytes) -> int:
+        """Add a fact; returns its position."""
+        self._store.versions[stream] = version
+        return self._add(stream, version, topic, state)
+
+    def block(self, state: bytearray) -> int:
+        """Seal and add a flow block; returns its position."""
+        store = self._store
+        store.blocks += 1
+        seal(state, block=store.blocks, running_hash=store.running_hash)
+        return self._add(SHARD_STREAM, store.blocks, TOPIC, state)
+
+    def _add(self, stream: str, version: int, topic: str, state: bytes | bytearray) -> int:
+        store = self._store
+        store.position += 1
+        store.running_hash = chain(store.running_hash, store.position, stream, version, topic, state)
+        self._last_is_block = topic == TOPIC
+        self._waiting.append((stream, version, topic, state))
+        self._bytes += len(state)
+        if self._bytes > FLUSH_BYTES:
+            self.flush()
+        return store.position
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._sink.append(self._waiting)
+            self._waiting = []
+            self._bytes = 0
+
+
+class Store:
+    """One log: where it ends, its running hash, and appending to it.
+
+    After an append failed the store must not be used again: what is in the log is then unknown until it is read anew.
+    """
+
+    def __init__(self, recorder: LogRecorder) -> None:
+        self.recorder = recorder
+        self.position = recorder.max_position()
+        self.running_hash = GENESIS_HASH
+        self.blocks = 0
+        self.epoch = 1
+        self.versions: dict[str, int] = {}
+        """Last version of each stream of facts; whoever replays the log fills it."""
+        if self.position:
+            last = next(self.read(self.position))
+            if last.topic != TOPIC:
+                raise LogIncomplete(f"entry {last.position} ends the log but is no flow block: {last.topic}")
+            header = decode_block(last.state).header
+            self.blocks = last.version
+            self.epoch = int(header["epoch"]) + 1
+            self.running_hash = chain(bytes(header["running_hash"]), *last)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """One durable append: everything added is in the log when the block ends, or nothing is."""
+        with self.recorder.transaction() as sink:
+            transaction = Transaction(self, sink)
+            yield transaction
+            assert not transaction.needs_block, "the last entry of an append is a flow block"
+            transaction.flush()
+
+    def read(self, start: int = 1, stop: int | None = None) -> Iterator[Appended]:
+        """Entries from position `start` to `stop` (inclusive; to the end without it), in bounded memory."""
+        for position, stream, version, topic, state in self.recorder.read(start):
+            if stop is not None and position > stop:
+                return
+            yield Appended(position, stream, version, topic, state)
+
+    def block_of(self, command: int) -> tuple[int, Block] | None:
+        """(position, block) of the block in which `command` started, found by bisection over the blocks."""
+        low, high = 1, self.blocks
+        found: tuple[int, Block] | None = None
+        while low <= high:
+            middle = (low + high) // 2
+            entry = self.recorder.entry(SHARD_STREAM, middle)
+            assert entry is not None, middle
+            block = decode_block(entry[4])
+            if int(block.header["first_command"]) <= command:
+                found = (entry[0], block)
+                low = middle + 1
+            else:
+                high = middle - 1
+        return found
+
+    def block_after(self, version: int) -> tuple[int, Block] | None:
+        """(position, block) of the block after block number `version`."""
+        entry = self.recorder.entry(SHARD_STREAM, version + 1)
+        return None if entry is None else (entry[0], decode_block(entry[4]))
+
+    def count_before(self, stream: str, topic_name: str, position: int) -> int:
+        """How many facts of a kind (a topic without its version) the stream holds before a position."""
+        count = 0
+        for version in range(1, self.versions.get(stream, 0) + 1):
+            entry = self.recorder.entry(stream, version)
+            if entry is None or entry[0] >= position:
+                break
+            count += entry[3].partition(".")[0] == topic_name
+        return count
+
+
+class LogIncomplete(ValueError):
+    """The log does not end as every append ends it: it was cut or altered."""
+
+    code = "log_truncated"
+

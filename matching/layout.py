@@ -1,0 +1,375 @@
+"""Every fixed-width record and code that the kernels and the log share, and the one `@kernel` decorator.
+
+A *section* of a flow block is an array of one of these dtypes. All fields are signed little-endian integers (or raw
+bytes), because an unsigned 8-byte field added to a signed one is a float in plain numpy. Each row starts with
+`command`, the dense number of its command over the whole log, so that nothing in a row is local to its block.
+
+Layouts never change: a changed layout gets the next version number, and readers keep the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numba
+import numpy as np
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+NONE = -1
+"""No slot, no account, no series: what an integer link holds when it points nowhere."""
+
+PPM = 1_000_000
+PPB = 1_000_000_000
+NOTIONAL_MAX = 9_000_000_000_000
+"""Notional of one order stays below this many minor units, so that notional × ppm fits in 63 bits."""
+PAYEES_MAX = 64
+"""A series has at most this many payees, which makes the output of one fill a constant."""
+
+
+class Kind(IntEnum):
+    """What a row of `commands` asks for."""
+
+    NEW = 1
+    CANCEL = 2
+    REDUCE = 3
+    MASS_CANCEL = 4
+    JOURNAL = 5
+    OPEN_ACCOUNT = 6
+    REFUND = 7
+    TICK = 8
+
+
+class Side(IntEnum):
+    BUY = 0
+    SELL = 1
+
+
+class TimeInForce(IntEnum):
+    GTC = 0
+    IOC = 1
+
+
+FLAG_MARKET = 1
+"""A market order: `price` is its protection, the worst price at which it may trade."""
+FLAG_PRIMARY = 2
+"""A sale by the issuer out of unissued supply: each fill mints, and its proceeds run through the waterfall."""
+FLAG_SYSTEM = 4
+"""Inserted by the sequencer because time passed; no party asked for it."""
+
+
+class Phase(IntEnum):
+    """Whether a series trades."""
+
+    OPEN = 1
+    HALTED = 2
+    ENDED = 3
+
+
+class Code(IntEnum):
+    """Result of a command; the numbers are those of `domain.rejections.Reason`, 0 is success."""
+
+    OK = 0
+    UNKNOWN_SERIES = 1
+    SERIES_HALTED = 2
+    SERIES_ENDED = 3
+    UNKNOWN_PARTY = 4
+    ROLE_REQUIRED = 5
+    PARTY_FROZEN = 6
+    PRICE_OUT_OF_RANGE = 7
+    LOTS_OUT_OF_RANGE = 8
+    NOTIONAL_TOO_LARGE = 9
+    INSUFFICIENT_FUNDS = 10
+    INSUFFICIENT_UNITS = 11
+    SUPPLY_EXHAUSTED = 12
+    UNKNOWN_ORDER = 13
+    ORDER_NOT_OPEN = 14
+    NOT_YOUR_ORDER = 15
+    CAPACITY_EXHAUSTED = 16
+    PROTECTION_REQUIRED = 17
+    UNKNOWN_ACCOUNT = 18
+    JOURNAL_UNBALANCED = 19
+    AMOUNT_OUT_OF_RANGE = 20
+    FLOOR_BREACHED = 21
+    UNKNOWN_KIND = 22
+    NOT_THE_ISSUER = 23
+    RESALE_NOT_ALLOWED = 24
+    NO_WATERFALL = 25
+    ACCOUNT_CLOSED = 26
+    REFUND_EXCEEDS_SALE = 27
+    UNITS_NOT_RETURNABLE = 28
+    CLIENT_ORDER_ID_TAKEN = 29
+    COMMAND_MALFORMED = 30
+    LOTS_NOT_REDUCIBLE = 31
+
+
+class Ending(IntEnum):
+    """Why an order, or a part of it, left the book without trading."""
+
+    USER = 1
+    MASS = 2
+    IOC = 3
+    NO_LIQUIDITY = 4
+    REDUCED = 5
+    SERIES_ENDED = 6
+
+
+class Section(IntEnum):
+    """Kind of a section in a flow block. Numbers are never reused; gaps are places kept for the rulebook to come."""
+
+    COMMANDS = 1
+    ORDER_TERMS = 2
+    REQUESTS = 3
+    CLIENT_IDS = 4
+    LEGS = 5
+    RESULTS = 6
+    FILLS = 7
+    ENDINGS = 8
+    TRIGGERS = 9
+    REPRICINGS = 10
+    PHASES = 11
+    POSTINGS = 12
+    GRANTS = 13
+    PRICES = 14
+    UNCROSSES = 15
+    ACCOUNTS = 16
+
+
+COMMAND = np.dtype(
+    [
+        ("command", "<i8"),
+        ("at_ns", "<i8"),
+        ("price", "<i8"),  # ticks; limit or protection
+        ("lots", "<i8"),
+        ("target", "<i8"),  # order number (cancel, reduce); waterfall version (refund)
+        ("account", "<i4"),  # the party that trades; owner of the account to open
+        ("series", "<i4"),  # series number; asset of the account to open
+        ("actor", "<i4"),  # the party that sent it
+        ("kind", "i1"),
+        ("side", "i1"),
+        ("tif", "i1"),
+        ("flags", "i1"),  # account kind, for OPEN_ACCOUNT
+    ]
+)
+REQUEST = np.dtype([("command", "<i8"), ("request_id", "V16"), ("body_hash", "V16")])
+CLIENT_ID = np.dtype([("command", "<i8"), ("client_order_id", "S36"), ("unused", "<i4")])
+LEG = np.dtype(
+    [
+        ("command", "<i8"),
+        ("debit", "<i4"),
+        ("credit", "<i4"),
+        ("amount", "<i8"),
+        ("code", "<i4"),
+        ("unused", "<i4"),
+    ]
+)
+RESULT = np.dtype(
+    [
+        ("command", "<i8"),
+        ("order", "<i8"),  # number of the order that was created or changed, 0 if none
+        ("lots", "<i8"),  # lots resting after the command; lots canceled for a mass cancel
+        ("hold_minor", "<i8"),  # what is held for the order after the command: minor units (buy) or lots (sell)
+        ("code", "<i4"),
+        ("fills", "<i4"),  # fills of a new order; orders ended by a mass cancel; account opened
+    ]
+)
+FILL = np.dtype([("command", "<i8"), ("maker", "<i8"), ("taker", "<i8"), ("price", "<i8"), ("lots", "<i8")])
+ENDING = np.dtype([("command", "<i8"), ("order", "<i8"), ("lots", "<i8"), ("reason", "<i4"), ("unused", "<i4")])
+POSTING = np.dtype(
+    [
+        ("command", "<i8"),
+        ("debit", "<i4"),
+        ("credit", "<i4"),
+        ("amount", "<i8"),
+        ("code", "<i4"),
+        ("fill", "<i4"),  # number of the fill within its command, from 0; the leg's number for a journal
+    ]
+)
+GRANT = np.dtype(
+    [
+        ("command", "<i8"),
+        ("grant", "<i4"),
+        ("holder", "<i4"),
+        ("series", "<i4"),
+        ("fill", "<i4"),
+        ("change", "<i8"),
+        ("lots", "<i8"),
+    ]
+)
+ACCOUNT_OPENED = np.dtype(
+    [("command", "<i8"), ("account", "<i4"), ("owner", "<i4"), ("asset", "<i4"), ("kind", "<i4")]
+)
+
+LAYOUTS: dict[Section, np.dtype[np.void]] = {
+    Section.COMMANDS: COMMAND,
+    Section.REQUESTS: REQUEST,
+    Section.CLIENT_IDS: CLIENT_ID,
+    Section.LEGS: LEG,
+    Section.RESULTS: RESULT,
+    Section.FILLS: FILL,
+    Section.ENDINGS: ENDING,
+    Section.POSTINGS: POSTING,
+    Section.GRANTS: GRANT,
+    Section.ACCOUNTS: ACCOUNT_OPENED,
+}
+"""Layout version 1 of each section that is written today."""
+
+PRIVATE: dict[Section, tuple[str, ...]] = {
+    Section.COMMANDS: ("account", "actor"),
+    Section.REQUESTS: ("request_id", "body_hash"),
+    Section.CLIENT_IDS: ("client_order_id",),
+    Section.LEGS: ("debit", "credit"),
+    Section.POSTINGS: ("debit", "credit"),
+    Section.GRANTS: ("holder",),
+    Section.ACCOUNTS: ("owner",),
+}
+"""Columns that tell who acted. A row's proof hashes them behind a salt, so that it can be shown without them."""
+
+
+LEVEL = np.dtype(
+    [
+        ("price", "<i8"),
+        ("lots", "<i8"),  # sum over its orders
+        ("head", "<i4"),  # first order in time
+        ("tail", "<i4"),
+        ("count", "<i4"),
+        ("series", "<i4"),
+        ("side", "<i4"),
+        ("left", "<i4"),  # tree of the side, by price
+        ("right", "<i4"),
+        ("height", "<i4"),
+        ("above", "<i4"),  # next higher and next lower price of the side
+        ("below", "<i4"),
+    ]
+)
+ORDER = np.dtype(
+    [
+        ("number", "<i8"),  # 0 while the slot is free
+        ("lots", "<i8"),  # lots left
+        ("level", "<i4"),
+        ("ahead", "<i4"),  # neighbors in the queue of the level; `behind` links the free slots
+        ("behind", "<i4"),
+        ("party", "<i4"),
+    ]
+)
+ORDER_INDEX = np.dtype([("number", "<i8"), ("slot", "<i8")])
+BOOK_TALLY = np.dtype(
+    [
+        ("next_order", "<i8"),
+        ("open_orders", "<i8"),
+        ("orders_top", "<i8"),  # slots ever used; beyond them the pool is untouched memory
+        ("orders_free", "<i8"),  # head of the free list
+        ("levels_open", "<i8"),
+        ("levels_top", "<i8"),
+        ("levels_free", "<i8"),
+    ]
+)
+
+
+class Book(NamedTuple):
+    """Every open order of every series. Arrays are owned by whoever calls the kernels; kernels allocate nothing."""
+
+    levels: np.ndarray[Any, np.dtype[np.void]]
+    """[levels_max] of LEVEL."""
+    orders: np.ndarray[Any, np.dtype[np.void]]
+    """[orders_max] of ORDER."""
+    index: np.ndarray[Any, np.dtype[np.void]]
+    """[power of two] of ORDER_INDEX: open-addressing table from order number to slot, at most half full."""
+    roots: np.ndarray[Any, np.dtype[np.int32]]
+    """[series_max + 1, 2]: root of the price tree of (series, side)."""
+    best: np.ndarray[Any, np.dtype[np.int32]]
+    """[series_max + 1, 2]: level with the best price of (series, side)."""
+    path: np.ndarray[Any, np.dtype[np.int32]]
+    """[64] scratch: the way from the root in a tree operation."""
+    tally: np.ndarray[Any, np.dtype[np.void]]
+    """[1] of BOOK_TALLY."""
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(function: F) -> F:
+    """Compile `function` to machine code that runs without the interpreter lock; with the JIT off it stays Python.
+
+    The compiled code is kept on disk under a hash of *all* kernel sources: numba's own cache looks only at the file
+    of the function itself and would go on running an edited callee's old rule.
+    """
+    compiled = numba.njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)
+    if not numba.config.DISABLE_JIT:
+        compiled._cache = _KernelCache(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+def kernel_sources() -> list[Path]:
+    """Files of this package and of its sibling `ledger` that define kernels or their layouts."""
+    here = Path(__file__).resolve().parent
+    files = sorted(here.glob("*.py")) + sorted((here.parent / "ledger").glob("*.py"))
+    return [file for file in files if file == Path(__file__).resolve() or b"@kernel" in file.read_bytes()]
+
+
+def sources_hash() -> str:
+    """Names the cache folder: every kernel source, and the versions whose machine code may differ."""
+    digest = hashlib.sha256()
+    for file in kernel_sources():
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    digest.update(f"{sys.version} numba {numba.__version__} numpy {np.__version__}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _cache_folder() -> Path:
+    """First writable of $TALLYSTICK_KERNEL_CACHE, the user's cache folder, the system's temporary folder."""
+    candidates = [
+        os.environ.get("TALLYSTICK_KERNEL_CACHE"),
+        os.environ.get("XDG_CACHE_HOME") and os.path.join(os.environ["XDG_CACHE_HOME"], "tallystick"),
+        os.path.join(os.path.expanduser("~"), ".cache", "tallystick"),
+        os.path.join(tempfile.gettempdir(), f"tallystick-{os.getuid()}"),
+    ]
+    for candidate in candidates:
+        if not candidate:
+            continue
+        folder = Path(candidate) / "kernels" / sources_hash()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError:
+            continue
+        return folder
+    raise OSError("no writable folder for compiled kernels; set TALLYSTICK_KERNEL_CACHE")
+
+
+class _SourcesLocator(_CacheLocator):
+    """Puts every kernel's machine code into the folder of the hash of all kernel sources."""
+
+    folder: Path | None = None
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._name = f"{function.__module__}.{function.__qualname__}"
+
+    def get_cache_path(self) -> str:
+        if _SourcesLocator.folder is None:
+            _SourcesLocator.folder = _cache_folder()
+        return str(_SourcesLocator.folder)
+
+    def get_source_stamp(self) -> str:
+        return Path(self.get_cache_path()).name
+
+    def get_disambiguator(self) -> str:
+        return self._name
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _SourcesLocator:  # noqa: ARG003
+        return cls(py_func)
+
+
+class _KernelCacheImpl(CompileResultCacheImpl):
+    _locator_classes: list[type[_CacheLocator]] = [_SourcesLocator]  # noqa: RUF012
+
+
+class _KernelCache(FunctionCache):
+    _impl_class = _KernelCacheImpl

@@ -1,0 +1,1 @@
+"""Proofs: one folder for each package, and campaigns that run for long."""

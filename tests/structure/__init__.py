@@ -1,0 +1,1 @@
+"""Tests on the ground itself: contracts, locks, documents and the door for developers."""
