@@ -1,11 +1,11 @@
 """Reads a catalogue of models, data sets and lineage from csv tables and registers it through ordinary commands.
 
-Three stages. The tables (`models.csv`, `datasets.csv`, `lineage.csv`, `licenses.csv`) are read by strict row models; what
-breaks a rule is refused with file, line, field, rule and value, and so is every row that depends on it. `plan` turns the
-rest into steps in an order in which each step finds what it names: parties, data sets (what one contains comes before
-it), models (bases first) with training run and version, and only then the withdrawals, so that what was trained before
-a withdrawal can be published. `run` submits the steps and skips those whose result exists, so running twice changes
-nothing.
+Three stages. The tables (`models.csv`, `datasets.csv`, `lineage.csv`, `licenses.csv`) are read by strict row models;
+what breaks a rule is refused with file, line, field, rule and value, and so is every row that depends on it. `plan`
+turns the rest into steps in an order in which each step finds what it names: parties, data sets (what one contains
+comes before it), models (bases first) with training run and version, and only then the withdrawals, so that what was
+trained before a withdrawal can be published. `run` submits the steps and skips those whose result exists, so running
+twice changes nothing.
 
 What the tables do not know is stated, never invented: the country of all parties is the one given to `plan`; a provider
 that is not known is the party `PROVIDER_NOT_KNOWN`; a digest is that of the row; several weights are equal and marked
@@ -28,8 +28,10 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from domain.catalogue import Catalogue
 from domain.commands import (
     Command,
+    GrantRole,
     PublishDatasetVersion,
     PublishModelVersion,
     RecordTrainingRun,
@@ -51,6 +53,7 @@ from domain.values import (
     PartyKind,
     PersonalData,
     Role,
+    VersionState,
     WithdrawalKind,
     largest_remainder,
 )
@@ -196,9 +199,11 @@ _RELATIONS: Final = {
 
 
 class Thing(StrEnum):
-    """What a step brings about. All but parties are known by the id in the tables; a party by its legal name."""
+    """What a step brings about. All are known by the id in the tables; a party and its roles by its legal name."""
 
     PARTY = "party"
+    PROVIDER_ROLE = "provider_role"
+    DEVELOPER_ROLE = "developer_role"
     DATASET = "dataset"
     DATASET_VERSION = "dataset_version"
     DATASET_PUBLICATION = "dataset_publication"
@@ -208,6 +213,8 @@ class Thing(StrEnum):
     MODEL_PUBLICATION = "model_publication"
     DATASET_WITHDRAWAL = "dataset_withdrawal"
 
+
+_ROLES: Final = {Thing.PROVIDER_ROLE: Role.PROVIDER, Thing.DEVELOPER_ROLE: Role.DEVELOPER}
 
 Numbers: TypeAlias = Callable[[Thing, str], int]
 """The dense number of a thing that exists."""
@@ -223,6 +230,8 @@ class Step:
     line: int
     needs: tuple[tuple[Thing, str], ...]
     build: Callable[[Numbers], Command]
+    also: tuple[tuple[Thing, str], ...] = ()
+    """What it brings about besides, under the same number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +257,8 @@ class ImportPlan:
 def plan(directory: Path, *, country: str, today: str) -> ImportPlan:
     """The steps of an import and every row that is refused.
 
-    `country` (ISO 3166-1 alpha-2) is assumed for all parties, as the tables do not give one. `today` (YYYY-MM-DD) is the
-    effective day of a withdrawal whose note states none. Raises `FileNotFoundError` where a table is missing.
+    `country` (ISO 3166-1 alpha-2) is assumed for all parties, as the tables do not give one. `today` (YYYY-MM-DD) is
+    the effective day of a withdrawal whose note states none. Raises `FileNotFoundError` where a table is missing.
     """
     return _Planner(directory, country, today).plan()
 
@@ -323,13 +332,15 @@ class _Planner:
         for key, lined in rows.items():
             unknown = [name for name in _license_names(lined.row.license) if name not in self._licenses]
             if unknown:
-                self._refuse(file, lined.line, "license", "must be a row of licenses.csv", unknown[0], "unknown_license")
+                self._refuse(
+                    file, lined.line, "license", "must be a row of licenses.csv", unknown[0], "unknown_license"
+                )
             else:
                 kept[key] = lined
         return kept
 
     def _ordered(self, file: str, rows: Mapping[str, _Lined], column: str) -> dict[str, _Lined]:
-        """Each row after all that it names; a row that names a missing or refused row, or itself by a circle, is refused."""
+        """Each row after all that it names; refuses a row that names a missing or refused one, or is in a circle."""
         named = {key: _items(getattr(lined.row, column)) for key, lined in rows.items()}
         ordered: dict[str, _Lined] = {}
         waiting = dict(rows)
@@ -374,7 +385,11 @@ class _Planner:
                 roles[name] = roles.get(name, Role(0)) | role
                 first.setdefault(name, (file, lined.line))
         for name, (file, line) in first.items():
-            yield Step(Thing.PARTY, name, file, line, (), _party(name, roles[name], self._country))
+            granted = {thing: role for thing, role in _ROLES.items() if role in roles[name]}
+            also = tuple((thing, name) for thing in granted)
+            yield Step(Thing.PARTY, name, file, line, (), _party(name, roles[name], self._country), also)
+            for thing, role in granted.items():
+                yield Step(thing, name, file, line, ((Thing.PARTY, name),), _grant(name, role))
 
     def _well_formed(self, steps: Iterable[Step]) -> Iterator[Step]:
         """The steps whose commands keep the domain's rules for fields, and that need no step that does not.
@@ -389,16 +404,16 @@ class _Planner:
             if lost is not None:
                 refused.add((step.thing, step.key))
                 if (step.file, step.line) not in told:
-                    self._refuse(step.file, step.line, lost[0].value, "must be importable", lost[1], "dangling_reference")
+                    self._refuse(
+                        step.file, step.line, lost[0].value, "must be importable", lost[1], "dangling_reference"
+                    )
                 told.add((step.file, step.line))
                 continue
             refusal = check(step.build(lambda thing, key: provisional.setdefault((thing, key), len(provisional) + 1)))
             if refusal is not None:
                 refused.add((step.thing, step.key))
                 told.add((step.file, step.line))
-                self._refuse(
-                    step.file, step.line, refusal.field, refusal.rule, str(refusal.value), refusal.reason.code
-                )
+                self._refuse(step.file, step.line, refusal.field, refusal.rule, str(refusal.value), refusal.reason.code)
                 continue
             yield step
 
@@ -424,7 +439,11 @@ def _party_name(text: str) -> str:
 
 def _party(name: str, roles: Role, country: str) -> Callable[[Numbers], Command]:
     command = RegisterParty(kind=_kind(name), legal_name=name, country=country, roles=roles)
-    return lambda numbers: command
+    return lambda _numbers: command
+
+
+def _grant(name: str, role: Role) -> Callable[[Numbers], Command]:
+    return lambda numbers: GrantRole(party=numbers(Thing.PARTY, name), role=role)
 
 
 def _kind(name: str) -> PartyKind:
@@ -446,7 +465,7 @@ def _dataset_steps(lined: _Lined, licenses: Mapping[str, str]) -> Iterator[Step]
 
     yield step(
         Thing.DATASET,
-        (provider,),
+        (provider, (Thing.PROVIDER_ROLE, provider[1])),
         lambda numbers: RegisterDataset(
             provider=numbers(*provider),
             key=row.id,
@@ -492,7 +511,7 @@ def _model_steps(lined: _Lined, edges: Sequence[EdgeRow], licenses: Mapping[str,
 
     yield step(
         Thing.MODEL,
-        (developer,),
+        (developer, (Thing.DEVELOPER_ROLE, developer[1])),
         lambda numbers: RegisterModel(
             developer=numbers(*developer),
             key=row.id,
@@ -557,7 +576,18 @@ def _withdrawal(lined: _Lined, today: str) -> Step:
 
 
 _MONTHS: Final = (
-    "January February March April May June July August September October November December".split()
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 )
 _MONTH_AND_YEAR: Final = re.compile(rf"({'|'.join(_MONTHS)}) ([0-9]{{4}})")
 
@@ -622,6 +652,48 @@ Progress: TypeAlias = Callable[[int, int], None]
 """(steps done, steps in all)."""
 
 
+def existing_in(catalogue: Catalogue, parties: Mapping[str, int]) -> Existing:
+    """What a catalogue holds at this moment; `parties` are the party numbers by legal name, which it does not know."""
+    versions = {row.model: number for number, row in reversed(catalogue.model_versions.items())}
+    runs = {row.model: number for number, row in reversed(catalogue.training_runs.items())}
+    labels = catalogue.dataset_version_by_label
+
+    def model(key: str) -> int:
+        return catalogue.model_by_key.get(key, 0)
+
+    def dataset_version(key: str) -> int:
+        return labels.get((catalogue.dataset_by_key.get(key, 0), DATASET_LABEL), 0)
+
+    numbers: dict[Thing, dict[str, int]] = {
+        Thing.PARTY: dict(parties),
+        **{
+            thing: {name: number for name, number in parties.items() if role in catalogue.parties[number].roles}
+            for thing, role in _ROLES.items()
+        },
+        Thing.DATASET: dict(catalogue.dataset_by_key),
+        Thing.DATASET_VERSION: {key: dataset_version(key) for key in catalogue.dataset_by_key},
+        Thing.MODEL: dict(catalogue.model_by_key),
+        Thing.TRAINING_RUN: {key: runs.get(model(key), 0) for key in catalogue.model_by_key},
+        Thing.MODEL_VERSION: {key: versions.get(model(key), 0) for key in catalogue.model_by_key},
+    }
+    numbers[Thing.DATASET_PUBLICATION] = {
+        key: number
+        for key, number in numbers[Thing.DATASET_VERSION].items()
+        if number and catalogue.dataset_versions[number].state is not VersionState.REGISTERED
+    }
+    numbers[Thing.DATASET_WITHDRAWAL] = {
+        key: number
+        for key, number in numbers[Thing.DATASET_VERSION].items()
+        if number and catalogue.dataset_versions[number].notice is not None
+    }
+    numbers[Thing.MODEL_PUBLICATION] = {
+        key: number
+        for key, number in numbers[Thing.MODEL_VERSION].items()
+        if number and catalogue.model_versions[number].state is not VersionState.REGISTERED
+    }
+    return lambda thing, key: numbers[thing].get(key) or None
+
+
 @dataclass(frozen=True, slots=True)
 class ImportReport:
     """What an import did, or, as a dry run, would do."""
@@ -657,7 +729,7 @@ class _Ledger:
 
 
 def run(
-    plan: ImportPlan, submit: Submit, existing: Existing, on_progress: Progress = lambda done, total: None
+    plan: ImportPlan, submit: Submit, existing: Existing, on_progress: Progress = lambda _done, _total: None
 ) -> ImportReport:
     """Submits every step whose result does not exist; what the house refuses is reported, and so is what needed it."""
     ledger = _Ledger(existing)
@@ -665,17 +737,19 @@ def run(
     skipped: Counter[str] = Counter()
     refused: dict[tuple[str, int], RefusedRow] = {}
     for done, step in enumerate(plan.steps, start=1):
-        found = existing(step.thing, step.key)
-        if found is not None:
-            ledger.numbers[step.thing, step.key] = found
-            skipped[step.thing.value] += 1
-        else:
-            outcome = _submit(step, submit, ledger)
-            if isinstance(outcome, RefusedRow):
-                refused.setdefault((step.file, step.line), outcome)
+        key = (step.thing, step.key)
+        if key not in ledger.numbers:
+            found = existing(*key)
+            if found is not None:
+                ledger.numbers[key] = found
+                skipped[step.thing.value] += 1
             else:
-                ledger.numbers[step.thing, step.key] = outcome
-                submitted[step.thing.value] += 1
+                outcome = _submit(step, submit, ledger)
+                if isinstance(outcome, RefusedRow):
+                    refused.setdefault((step.file, step.line), outcome)
+                else:
+                    ledger.numbers.update(dict.fromkeys((key, *step.also), outcome))
+                    submitted[step.thing.value] += 1
         on_progress(done, len(plan.steps))
     return ImportReport(
         dry_run=False,
@@ -688,12 +762,22 @@ def run(
 
 def dry_run(plan: ImportPlan, existing: Existing) -> ImportReport:
     """What `run` would submit and skip; submits nothing."""
-    found = [existing(step.thing, step.key) is not None for step in plan.steps]
+    submitted: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    implied: set[tuple[Thing, str]] = set()
+    for step in plan.steps:
+        if (step.thing, step.key) in implied:
+            continue
+        if existing(step.thing, step.key) is not None:
+            skipped[step.thing.value] += 1
+        else:
+            submitted[step.thing.value] += 1
+            implied.update(step.also)
     return ImportReport(
         dry_run=True,
         rows_read=dict(plan.rows_read),
-        submitted=dict(Counter(step.thing.value for step, there in zip(plan.steps, found, strict=True) if not there)),
-        existing=dict(Counter(step.thing.value for step, there in zip(plan.steps, found, strict=True) if there)),
+        submitted=dict(submitted),
+        existing=dict(skipped),
         refused=plan.refused,
     )
 
@@ -701,10 +785,10 @@ def dry_run(plan: ImportPlan, existing: Existing) -> ImportReport:
 def _submit(step: Step, submit: Submit, ledger: _Ledger) -> int | RefusedRow:
     for thing, key in step.needs:
         if ledger.find(thing, key) is None:
-            return RefusedRow(step.file, step.line, thing.value, "must exist or be importable", key, "dangling_reference")
+            return RefusedRow(
+                step.file, step.line, thing.value, "must exist or be importable", key, "dangling_reference"
+            )
     outcome = submit(step.build(ledger.number))
     if isinstance(outcome, Refusal):
-        return RefusedRow(
-            step.file, step.line, outcome.field, outcome.rule, str(outcome.value), outcome.reason.code
-        )
+        return RefusedRow(step.file, step.line, outcome.field, outcome.rule, str(outcome.value), outcome.reason.code)
     return outcome

@@ -55,9 +55,9 @@ def decode(cls: type[T], data: bytes) -> T:
 
 
 def parse(data: bytes) -> Any:
-    """The JSON value of the bytes, without floats, white space around it not yet refused."""
+    """The JSON value of the bytes, without floats; white space and repeated names are not refused yet."""
     try:
-        return json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float)
+        return _JSON.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise CanonicalError(f"not readable as JSON: {error}") from error
 
@@ -262,3 +262,6 @@ def _pairs(key: Codec, item: Codec) -> Codec:
 
 def _no_float(text: str) -> NoReturn:
     raise CanonicalError(f"{text} is not an integer of 64 bits")
+
+
+_JSON: Final = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)

@@ -12,7 +12,10 @@ Json: TypeAlias = dict[str, Any]
 
 
 def upcast(topic: str, fact: Json) -> tuple[str, Json]:
-    """The fact under its newest topic; a topic that is not an old one is returned as it is."""
+    """The fact under its newest topic; a topic that is not an old one is returned as it is.
+
+    Raises `ValueError` for an object that its topic never had.
+    """
     while topic in UPCASTS:
         topic, lift = UPCASTS[topic]
         fact = lift(fact)
@@ -21,6 +24,8 @@ def upcast(topic: str, fact: Json) -> tuple[str, Json]:
 
 def _dataset_registered_1(fact: Json) -> Json:
     """Whether a data set holds personal data was not asked in version 1."""
+    if "personal_data" in fact:
+        raise ValueError("unknown field 'personal_data'")
     return {**fact, "personal_data": "unknown"}
 
 

@@ -6,7 +6,8 @@ base versions by weight, and each base's part is split on by the agreement in fo
 takes no second share. The developer gets what is left: the remainder, and every share that has nobody to go to (no
 weighted data set, no weighted base, a base's platform share). A base without an agreement belongs to its developer.
 
-All of it is exact in fractions; several ways to one payee are added; only the end is rounded, by largest remainder to
+A version that was withdrawn keeps its share: what was made from it goes on earning for it. All of it is exact in
+fractions; several ways to one payee are added; only the end is rounded, by largest remainder to
 10^9 parts per billion.
 """
 

@@ -8,6 +8,7 @@ covers every earlier entry of the log, so any block seals the whole history befo
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -37,7 +38,14 @@ HEADER = np.dtype(
         ("running_hash", "V32"),
     ]
 )
+_HEADER = struct.Struct("<8siiqqqqqqii32s")
+_BLOCK_AT, _HASH_AT = 16, 72
 DIRECTORY = np.dtype([("kind", "<i4"), ("layout", "<i4"), ("rows", "<i8"), ("offset", "<i8")])
+
+_ENTRY = struct.Struct("<iiqq")
+assert _HEADER.size == HEADER.itemsize and _ENTRY.size == DIRECTORY.itemsize  # noqa: PT018
+GENESIS_HASH = bytes(32)
+"""The running hash before the first entry."""
 
 Rows = Any
 """np.ndarray of the dtype of its section."""
@@ -75,41 +83,39 @@ def encode_block(
     continues: bool,
 ) -> bytearray:
     """Bytes of a block; its number and running hash are still zero (see `seal`)."""
-    present = [(section, rows) for section, rows in sorted(sections.items()) if len(rows)]
+    present = [section for section in sorted(sections) if len(sections[section])]
     offset = HEADER.itemsize + DIRECTORY.itemsize * len(present)
-    directory = np.zeros(len(present), DIRECTORY)
-    for entry, (section, rows) in zip(directory, present, strict=True):
-        offset = -(-offset // 8) * 8
-        entry["kind"] = section
-        entry["layout"] = SECTION_VERSION
-        entry["rows"] = len(rows)
-        entry["offset"] = offset
+    parts: list[Any] = [b"", b""]
+    directory = []
+    for section in present:
+        rows = sections[section]
+        padding = -offset % 8
+        offset += padding
+        directory.append(_ENTRY.pack(section, SECTION_VERSION, len(rows), offset))
         offset += rows.nbytes
-    header = np.zeros(1, HEADER)
-    header["magic"] = MAGIC
-    header["layout"] = LAYOUT_VERSION
-    header["shard"] = shard
-    header["epoch"] = epoch
-    header["first_at_ns"] = first_at_ns
-    header["last_at_ns"] = last_at_ns
-    header["first_command"] = first_command
-    header["active_command"] = active_command
-    header["continues"] = continues
-    header["sections"] = len(present)
-    state = bytearray(offset)
-    state[: HEADER.itemsize] = header.tobytes()
-    state[HEADER.itemsize : HEADER.itemsize + directory.nbytes] = directory.tobytes()
-    for entry, (_, rows) in zip(directory, present, strict=True):
-        at = int(entry["offset"])
-        np.frombuffer(state, rows.dtype, len(rows), at)[:] = rows
-    return state
+        parts += (bytes(padding), rows)
+    parts[0] = _HEADER.pack(
+        MAGIC,
+        LAYOUT_VERSION,
+        shard,
+        0,
+        epoch,
+        first_at_ns,
+        last_at_ns,
+        first_command,
+        active_command,
+        continues,
+        len(present),
+        GENESIS_HASH,
+    )
+    parts[1] = b"".join(directory)
+    return bytearray().join(parts)
 
 
 def seal(state: bytearray, *, block: int, running_hash: bytes) -> None:
     """Write the block's number and the hash over every earlier entry into its header."""
-    header = np.frombuffer(state, HEADER, 1)
-    header["block"] = block
-    header["running_hash"] = np.void(running_hash)
+    state[_BLOCK_AT : _BLOCK_AT + 8] = block.to_bytes(8, "little")
+    state[_HASH_AT : _HASH_AT + 32] = running_hash
 
 
 def decode_block(state: bytes | memoryview | bytearray) -> Block:
@@ -138,10 +144,6 @@ def decode_block(state: bytes | memoryview | bytearray) -> Block:
     if end != len(state):
         raise BlockUnreadable(f"flow block of {len(state)} bytes ends at byte {end}")
     return Block(header, sections)
-
-
-GENESIS_HASH = bytes(32)
-"""The running hash before the first entry."""
 
 
 def chain(running_hash: bytes, position: int, stream: str, version: int, topic: str, state: Any) -> bytes:

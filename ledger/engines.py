@@ -8,7 +8,7 @@ settings are in docs/decisions/0003-log-storage.md.
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,9 +25,14 @@ CHECKPOINT_BYTES = 8 * 1024 * 1024
 # After one very long transaction the WAL file gives back what it took beyond this.
 WAL_BYTES_KEPT = 64 * 1024 * 1024
 BUSY_MS = 10_000
+# Below, one INSERT saves COPY's second round trip; above, the escaped text of INSERT costs more than that.
+COPY_FROM_BYTES = 4096
 
 WRITER_ROLE = "tallystick_writer"
 WRITER_LOCK = 0x7461_6C6C_7973_7469  # The key of the advisory lock, which is per database: "tallysti".
+
+# The writer and every follower keep a connection, so readers must not wait for one to come back.
+_ANY_NUMBER = -1
 
 # More than any piece has, so that the driver takes each piece as it comes.
 _WHOLE_PIECES = 1 << 30
@@ -96,6 +101,16 @@ def open_engine(url: str | URL, *, autocommit: bool = True) -> Engine:
             raise ValueError(f"url: the database of a log must be sqlite or postgresql, got {other}")
 
 
+@contextlib.contextmanager
+def _reader(engine: Engine) -> Iterator[Any]:
+    """The driver's cursor on a connection of the pool."""
+    with (
+        contextlib.closing(engine.raw_connection()) as connection,
+        contextlib.closing(connection.cursor()) as cursor,
+    ):
+        yield cursor
+
+
 def _is_in_memory(url: URL) -> bool:
     return url.database in (None, "", ":memory:")
 
@@ -104,7 +119,7 @@ def _is_in_memory(url: URL) -> bool:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    options: dict[str, Any] = {"poolclass": StaticPool} if _is_in_memory(url) else {}
+    options: dict[str, Any] = {"poolclass": StaticPool} if _is_in_memory(url) else {"max_overflow": _ANY_NUMBER}
     engine = create_engine(
         url.set(drivername="sqlite"),
         module=sqlite,
@@ -177,15 +192,14 @@ class SqliteDatabase:
         statement = f"{_SELECT} WHERE position BETWEEN ? AND ?{chosen} ORDER BY position LIMIT ?"
         entries: list[RecordedEntry] = []
         size = 0
-        with contextlib.closing(self.engine.raw_connection()) as connection:
-            # The statement ends with this block: one that stays open would keep the WAL from starting over.
-            with contextlib.closing(connection.cursor()) as cursor:
-                cursor.execute(statement, (start, stop, *topics, rows))
-                for row in cursor:
-                    size += len(row[4])
-                    if entries and size > max_bytes:
-                        break
-                    entries.append(RecordedEntry._make(row))
+        # The statement ends with this block: one that stays open would keep the WAL from starting over.
+        with _reader(self.engine) as cursor:
+            cursor.execute(statement, (start, stop, *topics, rows))
+            for row in cursor:
+                size += len(row[4])
+                if entries and size > max_bytes:
+                    break
+                entries.append(RecordedEntry._make(row))
         return entries
 
     def lock(self) -> None:
@@ -219,6 +233,7 @@ def _postgres_engine(url: URL, *, autocommit: bool) -> Engine:
         url.set(drivername="postgresql+psycopg2"),
         isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
         client_encoding="utf8",
+        max_overflow=_ANY_NUMBER,
     )
     if autocommit:
         event.listen(engine, "connect", _take_writer_role)
@@ -260,6 +275,13 @@ class PostgresDatabase:
 
     def insert(self, first_position: int, entries: Sequence[Entry]) -> None:
         with self._writer.cursor() as cursor:
+            if sum(len(state) for _, _, _, state in entries) < COPY_FROM_BYTES:
+                cursor.execute(
+                    "INSERT INTO log (position, stream, version, topic, state) VALUES "  # noqa: S608 (placeholders)
+                    + ", ".join(["(%s, %s, %s, %s, %s)"] * len(entries)),
+                    [value for position, entry in enumerate(entries, first_position) for value in (position, *entry)],
+                )
+                return
             cursor.copy_expert(
                 "COPY log (position, stream, version, topic, state) FROM STDIN (FORMAT BINARY)",
                 CopySource(first_position, entries),
@@ -267,7 +289,7 @@ class PostgresDatabase:
             )
 
     def append(self, first_position: int, entries: Sequence[Entry]) -> None:
-        # Outside a transaction a statement is one by itself, and COPY is one statement.
+        # Outside a transaction a statement is one by itself, and either way there is one statement.
         self.insert(first_position, entries)
 
     def commit(self) -> None:
@@ -281,26 +303,26 @@ class PostgresDatabase:
 
     def page(self, start: int, stop: int, *, rows: int, max_bytes: int, topics: Sequence[str]) -> list[RecordedEntry]:
         sink = CopySink()
-        with contextlib.closing(self.engine.raw_connection()) as connection, connection.cursor() as cursor:
+        with _reader(self.engine) as cursor:
             # The lengths are known without reading the payloads, so the server sends no byte too many.
-            statement = cursor.mogrify(  # type: ignore[attr-defined]
-                f"""
+            statement = cursor.mogrify(
+                """
                 COPY (
                     SELECT position, stream, version, topic, state
                     FROM (
                         SELECT *, octet_length(state) AS size,
                                sum(octet_length(state)) OVER (ORDER BY position) AS total
                         FROM log
-                        WHERE position BETWEEN %s AND %s {"AND topic = ANY(%s)" if topics else ""}
+                        WHERE position BETWEEN %s AND %s AND (%s OR topic = ANY(%s))
                         ORDER BY position LIMIT %s
                     ) AS page
                     WHERE total <= %s OR total = size
                     ORDER BY position
                 ) TO STDOUT (FORMAT BINARY)
                 """,
-                (start, stop, *([list(topics)] if topics else []), rows, max_bytes),
+                (start, stop, not topics, list(topics), rows, max_bytes),
             )
-            cursor.copy_expert(statement, sink)  # type: ignore[attr-defined]
+            cursor.copy_expert(statement, sink)
         return sink.entries
 
     def lock(self) -> None:

@@ -294,11 +294,11 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
     lot_minor = price * series["tick_minor"]
     if lots > series["notional_max"] // lot_minor:
         return NOTIONAL_TOO_LARGE
+    if series["waterfall"] == NONE:
+        return NO_WATERFALL
     if primary:
         if party != series["issuer"]:
             return NOT_THE_ISSUER
-        if series["waterfall"] == NONE:
-            return NO_WATERFALL
     elif side == SELL and series["resale"] == 0:
         return RESALE_NOT_ALLOWED
     book = tables.book
@@ -482,6 +482,9 @@ def settle(
     seller_units = int(sell["units"])
     suspense = int(series["suspense"])
     primary = sell["primary"] != 0
+    if primary:
+        # A primary sale pays no fee, so there is nothing that a rebate could be paid from.
+        buy_rate = max(buy_rate, 0)
 
     # What was held for the buy is available for the debits of this entry; what it still needs is held again below.
     hold(accounts, buyer, -buy["hold"])
@@ -495,7 +498,8 @@ def settle(
     sell_fee = ceil_ppm(sell["fee_sum"]) - sell["fee_charged"]
     sell["fee_charged"] += sell_fee
     sell["levy_sum"] += notional * sell["levy_ppm"]
-    royalty = ceil_ppm(sell["levy_sum"]) - sell["levy_charged"]
+    # Fee and royalty are both rounded up and could together exceed a tiny notional; what is cut off comes due later.
+    royalty = min(ceil_ppm(sell["levy_sum"]) - sell["levy_charged"], notional - max(sell_fee, 0))
     sell["levy_charged"] += royalty
 
     if primary:

@@ -70,7 +70,7 @@ def from_entry(
             raise CanonicalError(f"the fact belongs to stream {stream_of(fact)}")
         if unseal is not None:
             fact = _unsealed(stream, version, envelope, fact, unseal)
-    except (CanonicalError, SealBroken, UnicodeDecodeError) as error:
+    except (ValueError, SealBroken) as error:
         raise LogEntryUnreadable(stream, version, topic, str(error), position) from error
     return envelope, fact
 

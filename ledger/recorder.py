@@ -291,6 +291,7 @@ class LogRecorder(ApplicationRecorder):
             rows_left = None if rows_left is None else rows_left - len(entries)
             bytes_left = None if bytes_left is None else bytes_left - size
             rows = READ_ROWS_MAX
+            del entries  # Else two pages would be in memory while the next one is read.
 
     def page(
         self,

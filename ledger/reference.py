@@ -152,9 +152,10 @@ class Order:
     royalty_sum: int = 0
     royalty_charged: int = 0
 
-    def charge_fee(self, notional: int, *, is_maker: bool) -> int:
-        """What this fill adds to the fee on everything filled so far; below zero it is a rebate."""
-        self.fee_sum += notional * (self.maker_ppm if is_maker else self.taker_ppm)
+    def charge_fee(self, notional: int, *, is_maker: bool, rebate: bool = True) -> int:
+        """What this fill adds to the fee on everything filled so far; below zero it is a rebate, where one is due."""
+        rate = self.maker_ppm if is_maker else self.taker_ppm
+        self.fee_sum += notional * (rate if rebate else max(rate, 0))
         fee = ceil_ppm(self.fee_sum) - self.fee_charged
         self.fee_charged += fee
         return fee
@@ -165,9 +166,9 @@ class Order:
         self.tax_charged += tax
         return tax
 
-    def charge_royalty(self, notional: int) -> int:
+    def charge_royalty(self, notional: int, *, at_most: int) -> int:
         self.royalty_sum += notional * self.royalty_ppm
-        royalty = ceil_ppm(self.royalty_sum) - self.royalty_charged
+        royalty = min(ceil_ppm(self.royalty_sum) - self.royalty_charged, at_most)
         self.royalty_charged += royalty
         return royalty
 
@@ -398,9 +399,9 @@ class ReferenceLedger:
         require(not (market and price < 1), Code.PROTECTION_REQUIRED)
         self._check_size(series, price=price, lots=lots)
 
+        require(len(series.waterfalls) > 0, Code.NO_WATERFALL)
         if primary:
             require(party == series.issuer, Code.NOT_THE_ISSUER)
-            require(len(series.waterfalls) > 0, Code.NO_WATERFALL)
         elif side == Side.SELL:
             require(series.resale, Code.RESALE_NOT_ALLOWED)
         require(self._has_room(), Code.CAPACITY_EXHAUSTED)
@@ -483,10 +484,10 @@ class ReferenceLedger:
         series = self.series[number]
         buyer, seller = (taker, maker) if taker.side == Side.BUY else (maker, taker)
         notional = price * series.tick_minor * lots
-        buyer_fee = buyer.charge_fee(notional, is_maker=buyer is maker)
+        buyer_fee = buyer.charge_fee(notional, is_maker=buyer is maker, rebate=not seller.primary)
         seller_fee = seller.charge_fee(notional, is_maker=seller is maker)
         tax = buyer.charge_tax(notional)
-        royalty = seller.charge_royalty(notional)
+        royalty = seller.charge_royalty(notional, at_most=notional - max(seller_fee, 0))
 
         suspense = self._account(-number, -series.currency, AccountKind.SUSPENSE)
         issuance = self._account(-number, number, AccountKind.ISSUANCE)

@@ -79,6 +79,8 @@ class Tick:
     """Time has passed and something may be due."""
 
     at_ns: int | None = None
+    root_wanted: bool = False
+    """Whether the shadow shall take a state root after it."""
 
 
 Item: TypeAlias = Orders | Ask | Tick
@@ -141,6 +143,10 @@ class Sequencer:
         self._stopped = False
         return batch.answers()
 
+    def stop(self) -> None:
+        """Accept nothing more: the shadow disagrees, or whoever runs the house has lost faith in it."""
+        self._stopped = True
+
     def next_due_ns(self) -> int | None:
         """When something happens next because time passes."""
         due = self.state.catalogue.next_due()
@@ -179,6 +185,7 @@ class _Batch:
             row = np.zeros(1, COMMAND)
             row["kind"] = Kind.TICK
             row["flags"] = FLAG_SYSTEM
+            row["target"] = item.root_wanted
             row["at_ns"] = at_ns
             self._pending.append(self._answer_rows(*self._enqueue(row, None)))
 

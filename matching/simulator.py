@@ -516,16 +516,15 @@ it, so nothing checks it.
 """
 PRICE, SPREAD = 100, 4
 """Prices lie within SPREAD ticks of PRICE, so that most orders meet somebody."""
-KIND_ODDS: tuple[tuple[int, int], ...] = (
-    (Kind.NEW, 62),
-    (Kind.CANCEL, 12),
-    (Kind.REDUCE, 8),
-    (Kind.JOURNAL, 8),
-    (Kind.REFUND, 4),
-    (Kind.MASS_CANCEL, 2),
-    (Kind.OPEN_ACCOUNT, 2),
-    (Kind.TICK, 2),
+KINDS = (
+    (Kind.NEW,) * 62
+    + (Kind.CANCEL,) * 12
+    + (Kind.REDUCE,) * 8
+    + (Kind.JOURNAL,) * 8
+    + (Kind.REFUND,) * 4
+    + (Kind.MASS_CANCEL, Kind.OPEN_ACCOUNT, Kind.TICK) * 2
 )
+"""How often each kind is drawn, of 100."""
 
 
 def random_commands(
@@ -541,12 +540,15 @@ def random_commands(
     versions: int = 1,
     first_command: int = 1,
     first_order: int = 1,
+    open_orders: Sequence[tuple[int, int]] = (),
 ) -> tuple[np.ndarray[Any, np.dtype[np.void]], np.ndarray[Any, np.dtype[np.void]]]:
     """`count` valid and invalid rows of `commands`, and the `legs` of their journals; the same for the same arguments.
 
-    Journals move money between `accounts`; opened accounts hold `asset` and have one of `kinds`. `issuers[s − 1]` issues
-    series s (default: party s); refunds name a waterfall version up to one above `versions`; cancels and reduces name
-    order numbers from `first_order`.
+    Journals move money between `accounts`; opened accounts hold `asset` and have one of `kinds`. `issuers[s − 1]`
+    issues series s (default: party s); refunds name a waterfall version up to one above `versions`. New orders are
+    numbered from `first_order`; cancels and reduces name these and `open_orders` (order, party), which were open
+    before. Whoever draws a long mixture draws it in pieces and says what is open, for guesses about what was accepted
+    grow stale.
     """
     mixture = _Mixture(
         random=SplitMix64(seed),
@@ -558,6 +560,7 @@ def random_commands(
         issuers=range(1, series + 1) if issuers is None else issuers,
         versions=versions,
         first_order=first_order,
+        open_orders=open_orders,
     )
     commands, legs = np.zeros(count, COMMAND), []
     for at in range(count):
@@ -583,15 +586,12 @@ class _Mixture:
     issuers: Sequence[int]
     versions: int
     first_order: int
+    open_orders: Sequence[tuple[int, int]]
     senders: list[int] = field(default_factory=list)
     """Party of each order that was probably accepted."""
 
     def command(self) -> dict[str, int]:
-        draw = self.random.below(sum(odds for _, odds in KIND_ODDS))
-        for kind, odds in KIND_ODDS:
-            if draw < odds:
-                break
-            draw -= odds
+        kind = self.random.pick(KINDS)
         row = {
             "kind": kind,
             "account": self.party(),
@@ -610,8 +610,7 @@ class _Mixture:
         elif kind == Kind.OPEN_ACCOUNT:
             row |= {"series": self.asset, "flags": self.random.pick(self.kinds)}
         if kind != Kind.OPEN_ACCOUNT and self.random.one_in(25):
-            name = self.random.pick(range(len(EXTREMES)))
-            spoiled = list(EXTREMES)[name]
+            spoiled = list(EXTREMES)[self.random.below(len(EXTREMES))]
             row[spoiled] = self.random.pick(EXTREMES[spoiled])
         return row
 
@@ -620,6 +619,10 @@ class _Mixture:
 
     def price(self) -> int:
         return PRICE - SPREAD + self.random.below(2 * SPREAD + 1)
+
+    def patient_price(self, side: int) -> int:
+        """A price away from the others, where an order rests for long."""
+        return PRICE - 2 * SPREAD + self.random.below(SPREAD) + (3 * SPREAD if side == Side.SELL else 0)
 
     def new(self, row: dict[str, int]) -> None:
         flags = FLAG_MARKET if self.random.one_in(8) else 0
@@ -632,7 +635,9 @@ class _Mixture:
         if self.random.one_in(60):
             flags |= FLAG_SYSTEM
         row["flags"] = flags
-        row["price"] = self.price()
+        row["price"] = self.patient_price(row["side"]) if self.random.one_in(3) else self.price()
+        if self.random.one_in(50):
+            row["price"] = self.random.pick((0, -1, 2**62))
         row["lots"] = 1 + self.random.below(60 if self.random.one_in(5) else 10)
         row["tif"] = TimeInForce.IOC if self.random.one_in(6) else TimeInForce.GTC
         # About half of the resales find no units, so they are not counted as orders.
@@ -640,11 +645,14 @@ class _Mixture:
             self.senders.append(row["account"])
 
     def change(self, row: dict[str, int]) -> None:
-        back = self.random.below(min(40, len(self.senders) + 1))
-        place = max(0, len(self.senders) - 1 - back)
-        row["target"] = self.first_order + place
-        if self.senders and not self.random.one_in(3):
-            row["account"] = self.senders[place]
+        if self.open_orders and not self.random.one_in(3):
+            row["target"], sender = self.open_orders[self.random.below(len(self.open_orders))]
+        else:
+            place = max(0, len(self.senders) - 1 - self.random.below(20))
+            row["target"] = self.first_order + place
+            sender = self.senders[place] if self.senders else row["account"]
+        if not self.random.one_in(4):
+            row["account"] = sender
         if row["kind"] == Kind.REDUCE:
             row["lots"] = 1 + self.random.below(8)
 

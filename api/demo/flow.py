@@ -1,12 +1,11 @@
 """Order flow of the demo as arrays: issuers, market makers, buyers, resellers.
 
-All arithmetic is in integers and in whole arrays; nothing depends on the order of a dictionary or a set. What the script
-learns from the engine is only in RESULT rows: numbers of its orders, how much rests, how many fills.
+All arithmetic is in integers and in whole arrays; nothing depends on the order of a dictionary or a set. What the
+script learns from the engine is only in RESULT rows: numbers of its orders, how much rests, how many fills.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +22,6 @@ REFILL_LOTS: Final = 2_500
 
 QUOTED: Final = 80
 """Series that market makers quote."""
-MAKERS_PER_SERIES: Final = 5
 STOCK_LOTS: Final = 250
 """What a market maker buys of each series that it quotes, before the first day."""
 RESTOCK_LOTS: Final = 60
@@ -80,7 +78,7 @@ class Board:
     issuer: Integers
     resale: Integers
     open: Integers
-    """1 while it trades for the script: 0 once ended."""
+    """1 while the script trades it, 0 from the session on in which it ends."""
     popularity: Integers
 
     def likely(self) -> Integers:
@@ -123,7 +121,12 @@ class Issuers:
             ]
         )
 
+    def asked(self, buys: Rows) -> None:
+        """Counts what buyers are about to ask for, whoever will sell it."""
+        np.add.at(self.asked_lots, buys["series"], buys["lots"])
+
     def learn(self, rows: Rows, results: Rows) -> None:
+        """Results of `offers`."""
         offered = rows["kind"] == Kind.NEW
         self.orders[rows["series"][offered]] = results["order"][offered]
 
@@ -298,7 +301,3 @@ def popularity(draws: Draws, count: int) -> Integers:
     """Weights of `count` series by the rank that the draws give them: the nth is worth a million over n + 2."""
     rank = np.argsort(np.argsort(draws.below(2**31, count), kind="stable"), kind="stable")
     return (1_000_000 // (rank + 3)).astype(np.int64)
-
-
-def concatenated(parts: Sequence[Rows]) -> Rows:
-    return np.concatenate(parts) if parts else rows_of(0)

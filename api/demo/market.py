@@ -17,6 +17,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Final
 
+from api.catalogue_import import FIRST_SEMVER
 from api.demo import prices, tables
 from api.demo.licenses import license_class
 
@@ -28,8 +29,6 @@ DAYS: Final = 90
 
 SERVICE_LICENSE: Final = "LicenseRef-proprietary-api"
 """What a price list sells: use as a service, without a license to the weights."""
-FIRST_SEMVER: Final = "1.0.0"
-"""Version number where the source gives none: the first that is registered here."""
 
 MAKERS_OWN: Final = (
     ("anthropic", "claude-haiku-5-5"),
@@ -185,8 +184,8 @@ def _listed_assets() -> tuple[Asset, ...]:
                     edges=(),
                     pack_size=size,
                     prices=tuple(
-                        AssetPrice(price.day if index else EVE, prices.pack_minor(price, size), price.rounded)
-                        for index, price in enumerate(in_force)
+                        AssetPrice(day, prices.pack_minor(price, size), price.rounded)
+                        for day, price in zip((EVE, *(price.day or EVE for price in changed)), in_force, strict=True)
                     ),
                     basis="listed",
                     price_source=entry.source,

@@ -28,15 +28,13 @@ class Draws:
         self._drawn += count
         state = (state ^ (state >> np.uint64(30))) * _FIRST
         state = (state ^ (state >> np.uint64(27))) * _SECOND
-        return state ^ (state >> np.uint64(31))
+        words: NDArray[np.uint64] = state ^ (state >> np.uint64(31))
+        return words
 
     def below(self, bound: int, count: int) -> Integers:
         """`count` integers from 0 to bound − 1; 1 <= bound <= 2^31. Their bias is below 2^-32."""
         assert 1 <= bound <= 2**31, bound
         return (((self.words(count) >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32)).astype(np.int64)
-
-    def one_below(self, bound: int) -> int:
-        return int(self.below(bound, 1)[0])
 
     def between(self, low: int, high: int, count: int) -> Integers:
         """`count` integers from low to high, both included."""

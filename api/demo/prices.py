@@ -1,9 +1,9 @@
 """List prices and their dated changes, from the `genai-prices` package that is installed; read offline, exact.
 
-A price there is US dollars per million tokens, one for input and one for output. Here each is an integer of micro-dollars
-(10^-6 US dollars per million tokens), which holds every decimal that the package means: prices go to six decimals. Some
-carry the noise of a binary fraction (0.13999999999999999 for 0.14); those are rounded to the sixth decimal, half to even,
-and say so in `rounded`.
+A price there is US dollars per million tokens, one for input and one for output. Here each is an integer of
+micro-dollars (10^-6 US dollars per million tokens), which holds every decimal that the package means: prices go to six
+decimals. Some carry the noise of a binary fraction (0.13999999999999999 for 0.14); those are rounded to the sixth
+decimal, half to even, and say so in `rounded`.
 
 Where prices depend on the size of a request, its base tier counts; where they depend on the time of day, the rate that
 holds without such a condition. The state of the demo market depends on these prices, so the version is checked.
@@ -69,11 +69,6 @@ class Entry:
     @property
     def source(self) -> str:
         return f"{PACKAGE}=={PACKAGE_VERSION}:{self.provider}/{self.model}"
-
-    def at(self, day: str) -> ListPrice | None:
-        """What holds on that day: the last price that began by then."""
-        held = [price for price in self.prices if price.day is None or price.day <= day]
-        return held[-1] if held else None
 
     def changes(self, first_day: str, last_day: str) -> tuple[ListPrice, ...]:
         """The prices that began in those days, both included, with another input or output rate than before."""

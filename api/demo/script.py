@@ -21,7 +21,7 @@ in a market: funds run out, a series is halted, an order to cancel has been fill
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from datetime import date, timedelta
 from typing import Final
 
@@ -29,7 +29,6 @@ import numpy as np
 
 from api.demo import cast, market, setup
 from api.demo.flow import (
-    MAKERS_PER_SERIES,
     QUOTED,
     RESTOCK_LOTS,
     STOCK_LOTS,
@@ -37,14 +36,13 @@ from api.demo.flow import (
     Buyers,
     Issuers,
     Makers,
-    concatenated,
     popularity,
     rows_of,
     shuffled,
     timed,
 )
 from api.demo.numbers import Draws, Integers
-from api.demo.steps import Answer, EndOfDay, Orders, Step, Submit
+from api.demo.steps import Answer, EndOfDay, Orders, Rows, Step, Submit
 from domain.commands import (
     AdoptFeeSchedule,
     Command,
@@ -57,7 +55,7 @@ from domain.commands import (
     UnfreezeParty,
 )
 from domain.values import DAY_NS, HaltReason
-from matching.layout import Kind
+from matching.layout import RESULT, Kind
 
 Script = Generator[Step, Answer, None]
 
@@ -105,43 +103,41 @@ class _Season:
         self._listings = setup.listings()
         self._board = _board(self._draws, self._listings)
         places = len(self._listings) + 1
+        self._ends_ns = _numbers([0, *(listing.ends_ns or 0 for listing in self._listings)])
         self._issuers = Issuers(
             self._board, orders=np.zeros(places, dtype=np.int64), asked_lots=np.zeros(places, dtype=np.int64)
         )
         self._makers = Makers(
             self._board,
-            accounts=_numbers(self._parties[member.key] for member in cast.MAKERS[:MAKERS_PER_SERIES]),
+            accounts=_numbers(self._parties[member.key] for member in cast.MAKERS),
             series=_quoted(self._board, self._listings),
         )
-        self._buyers = Buyers(
-            self._board, accounts=_numbers(self._parties[member.key] for member in cast.BUYERS)
-        )
-        self._at_ns = 0
+        self._buyers = Buyers(self._board, accounts=_numbers(self._parties[member.key] for member in cast.BUYERS))
 
     # -- the eve -------------------------------------------------------------------------------------------------------
 
     def opening(self) -> Script:
         """Every issuer's first offer, and the stock of the market makers."""
         eve_ns = setup.day_ns(market.EVE)
-        rows = timed(self._issuers.offers(np.arange(1, len(self._listings) + 1)), eve_ns + 20 * HOUR_NS, eve_ns + 21 * HOUR_NS)
-        self._issuers.learn(rows, (yield Orders(rows)))
-        yield Orders(timed(self._makers.stock(self._draws, STOCK_LOTS), eve_ns + 22 * HOUR_NS, eve_ns + 23 * HOUR_NS))
+        rows = timed(
+            self._issuers.offers(np.arange(1, len(self._listings) + 1)), eve_ns + 20 * HOUR_NS, eve_ns + 21 * HOUR_NS
+        )
+        self._issuers.learn(rows, (yield from _placed(rows)))
+        yield from self._stock(STOCK_LOTS, eve_ns + 22 * HOUR_NS)
 
     # -- a day ---------------------------------------------------------------------------------------------------------
 
     def day(self, number: int, of: int) -> Script:
         """From midnight to midnight UTC; `number` counts trading days from 1."""
         day = (date.fromisoformat(market.FIRST_DAY) + timedelta(days=number - 1)).isoformat()
-        self._at_ns = setup.day_ns(day)
-        midnight_ns = self._at_ns
-        yield Orders(timed(self._makers.cancels(), midnight_ns, midnight_ns + 10 * MINUTE_NS))
+        midnight_ns = setup.day_ns(day)
+        yield from _placed(timed(self._makers.cancels(), midnight_ns, midnight_ns + 10 * MINUTE_NS))
         yield from self._prices(day, midnight_ns + 15 * MINUTE_NS)
         yield from self._office(number, day, midnight_ns + HOUR_NS)
         if number % 7 == 0:
-            stock = self._makers.stock(self._draws, RESTOCK_LOTS)
-            yield Orders(timed(stock, midnight_ns + 80 * MINUTE_NS, midnight_ns + 110 * MINUTE_NS))
+            yield from self._stock(RESTOCK_LOTS, midnight_ns + 80 * MINUTE_NS)
         quotes = timed(self._makers.quotes(self._draws), midnight_ns + 2 * HOUR_NS, midnight_ns + 150 * MINUTE_NS)
-        self._makers.learn((yield Orders(quotes)))
+        self._makers.learn((yield from _placed(quotes)))
 
         halted = self._halted(number)
         for session in SESSIONS:
@@ -156,7 +152,7 @@ class _Season:
         if number % MASS_CANCEL_EVERY == 0:
             party = self._buyers.accounts[number // MASS_CANCEL_EVERY % len(self._buyers.accounts)]
             sweep = rows_of(1, kind=Kind.MASS_CANCEL, account=int(party))
-            yield Orders(timed(sweep, midnight_ns + 23 * HOUR_NS + 30 * MINUTE_NS, midnight_ns + DAY_NS))
+            yield from _placed(timed(sweep, midnight_ns + 23 * HOUR_NS + 30 * MINUTE_NS, midnight_ns + DAY_NS))
         yield EndOfDay(midnight_ns + DAY_NS - MINUTE_NS, day, number, of)
 
     def _prices(self, day: str, at_ns: int) -> Script:
@@ -168,19 +164,25 @@ class _Season:
                     yield Submit(at_ns, listing.issuer, setup.list_price(series, listing.asset, price))
                     self._board.price_ticks[series] = price.price_minor // setup.TICK_MINOR
                     changed.append(series)
-        series = np.union1d(_numbers(changed), self._issuers.sold_down())
-        rows = timed(self._issuers.offers(series), at_ns, at_ns + 30 * MINUTE_NS)
-        self._issuers.learn(rows, (yield Orders(rows)))
+        renewed = np.union1d(_numbers(changed), self._issuers.sold_down())
+        rows = timed(self._issuers.offers(renewed), at_ns, at_ns + 30 * MINUTE_NS)
+        self._issuers.learn(rows, (yield from _placed(rows)))
+
+    def _stock(self, lots: int, from_ns: int) -> Script:
+        """Market makers buy from the issuers."""
+        rows = self._makers.stock(self._draws, lots)
+        self._issuers.asked(rows)
+        yield from _placed(timed(rows, from_ns, from_ns + 30 * MINUTE_NS))
 
     def _session(self, begins_ns: int) -> Script:
         """Two hours of buying, reselling and changing one's mind."""
         self._close_ended(begins_ns)
         draws, buyers = self._draws, self._buyers
         buys = buyers.buys(draws, BUYS_PER_SESSION)
-        np.add.at(self._issuers.asked_lots, buys["series"], buys["lots"])
+        self._issuers.asked(buys)
         rows = shuffled(
             draws,
-            concatenated(
+            np.concatenate(
                 [
                     buys,
                     buyers.resales(draws, RESALES_PER_SESSION),
@@ -189,12 +191,11 @@ class _Season:
             ),
         )
         rows = timed(rows, begins_ns, begins_ns + 2 * HOUR_NS)
-        buyers.learn(rows, (yield Orders(rows)))
+        buyers.learn(rows, (yield from _placed(rows)))
 
     def _close_ended(self, now_ns: int) -> None:
-        for series, listing in enumerate(self._listings, start=1):
-            if listing.ends_ns is not None and listing.ends_ns <= now_ns + 2 * HOUR_NS:
-                self._board.open[series] = 0
+        """No more flow for what ends before the session is over."""
+        self._board.open[(self._ends_ns != 0) & (self._ends_ns <= now_ns + 2 * HOUR_NS)] = 0
 
     # -- the house's own business --------------------------------------------------------------------------------------
 
@@ -250,7 +251,7 @@ class _Season:
         return int(series[number // HALT_EVERY % len(series)])
 
     def _refund(self, at_ns: int) -> Script:
-        """The latest purchase from an issuer that can be told apart: all of it in one fill, at the price that was asked.
+        """The latest purchase that was filled by an issuer's offer at once and whole, at the price that was asked.
 
         Only series that are not resold, so that the seller was the issuer and the lots are still there; only listed
         assets, as their waterfall is still the first.
@@ -282,8 +283,17 @@ class _Season:
         return Submit(at_ns, self._parties[member], command)
 
 
-def _numbers(values: object) -> Integers:
-    return np.array(list(values), dtype=np.int64)  # type: ignore[call-overload]
+def _placed(rows: Rows) -> Generator[Step, Answer, Rows]:
+    """The RESULT rows of the orders; none are sent where there are none."""
+    if not len(rows):
+        return np.zeros(0, dtype=RESULT)
+    results: Rows = yield Orders(rows)
+    assert results.dtype == RESULT and len(results) == len(rows), (results.dtype, len(results), len(rows))
+    return results
+
+
+def _numbers(values: Iterable[int]) -> Integers:
+    return np.array(list(values), dtype=np.int64)
 
 
 def _board(draws: Draws, listings: tuple[setup.Listing, ...]) -> Board:

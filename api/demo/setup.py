@@ -11,7 +11,7 @@ from datetime import date
 from hashlib import sha256
 from typing import Final
 
-from api.catalogue_import import WEIGHTS_ASSUMED, equal_weights_ppb, row_digest
+from api.catalogue_import import DATASET_LABEL, WEIGHTS_ASSUMED, equal_weights_ppb, row_digest
 from api.demo import cast, market, tables
 from api.demo.licenses import NOT_KNOWN
 from api.demo.steps import Submit
@@ -79,7 +79,6 @@ FIXED_ENDS: Final = {
 
 _START_NS: Final = 8 * 3_600 * 10**9
 _STEP_NS: Final = 10**9
-_DATASET_LABEL: Final = "1"
 _PURPOSES: Final = {"Source-available": Purpose.NON_COMMERCIAL, "Free Restricted": Purpose.RESEARCH}
 """What a license of the class is sold for; any purpose otherwise."""
 
@@ -140,9 +139,7 @@ def _venue(numbers: dict[str, int]) -> Iterator[tuple[int, Command]]:
     for member in cast.members():
         yield (
             HOUSE,
-            RegisterParty(
-                kind=member.kind, legal_name=member.legal_name, country=member.country, roles=member.roles
-            ),
+            RegisterParty(kind=member.kind, legal_name=member.legal_name, country=member.country, roles=member.roles),
         )
     operator, finance = numbers["operator"], numbers["finance"]
     for owner, owned in cast.OWNERSHIPS:
@@ -173,7 +170,7 @@ def _datasets(numbers: dict[str, int], versions: dict[str, int]) -> Iterator[tup
             provider,
             RegisterDatasetVersion(
                 dataset=number,
-                label=_DATASET_LABEL,
+                label=DATASET_LABEL,
                 digest=_dataset_digest(row),
                 digest_basis=DigestBasis.CATALOGUE_ROW,
                 parents=tuple(versions[parent] for parent in row.derived_from),
@@ -346,9 +343,7 @@ def _deposits(numbers: dict[str, int]) -> Iterator[tuple[int, Command]]:
 
 
 def deposit(party: int, amount_minor: int, reference: str, day: str) -> RecordDeposit:
-    return RecordDeposit(
-        party=party, currency=USD, amount_minor=amount_minor, reference=reference, effective_day=day
-    )
+    return RecordDeposit(party=party, currency=USD, amount_minor=amount_minor, reference=reference, effective_day=day)
 
 
 def _license(expression: str) -> str | None:

@@ -25,7 +25,7 @@ class Submit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Orders:
-    """Order flow: rows of `matching.layout.COMMAND` whose `at_ns` never decrease; `command` is 0, for the house to number.
+    """Order flow: rows of `matching.layout.COMMAND`, `at_ns` never decreasing, `command` 0: the house numbers them.
 
     The engine answers with the RESULT rows of exactly these commands, in their order.
     """

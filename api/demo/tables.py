@@ -1,9 +1,9 @@
 """The demo's facts on real models, data sets, organizations and licenses: the csv tables beside this module.
 
 Each row names its source. Order matters: a base model stands before what was made from it, a data set before what
-contains it. An empty field means not known. `country_basis` says whether a country is the organization's seat or, where
-none is known, only assumed. `withdrawal_day_basis` says what dates a withdrawal: `reported` on that day, the last day of
-the `month` that is stated, or `recorded`, when the demo market took note, because no date is stated.
+contains it. An empty field means not known. `country_basis` says whether a country is the organization's seat, as is
+generally known, or only assumed. `withdrawal_day_basis` says what dates a withdrawal: `reported` on that day, the last
+day of the `month` that is stated, or `recorded`, when the demo market took note, because no date is stated.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def own_licenses() -> tuple[LicenseRow, ...]:
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
-    with files(__package__).joinpath(name).open(encoding="utf-8", newline="") as file:
+    with files(__package__).joinpath(name).open(encoding="utf-8") as file:
         yield from csv.DictReader(file, strict=True)
 
 

@@ -1,5 +1,6 @@
 """Making a log and refusing one that this release does not know."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,7 @@ def test_the_command_line_migrates_the_url_it_is_given(url: str) -> None:
         assert recorder.max_position() == 0
 
 
-def _options(url: str) -> "object":
-    from argparse import Namespace
-
+def _options(url: str) -> Namespace:
     return Namespace(x=[f"url={url}"])
 
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.persistence import AggregateRecorder, IntegrityError, StoredEvent
 from eventsourcing.tests import persistence as contract
+from pysqlite3.dbapi2 import OperationalError
 from sqlalchemy import create_engine, make_url, text
 
 from ledger.recorder import (
@@ -133,15 +134,20 @@ def test_append_returns_the_first_position_and_every_byte_comes_back(recorder: L
         ("pärty", 1, "PartyRegistered.v1", b""),
         ("shard-0", 1, "flow.v1", memoryview(every_byte)),
         ("shard-0", 2, "flow.v1", bytearray(every_byte)),
+        ("shard-0", 3, "flow.v1", memoryview(every_byte)[:256]),
+        ("shard-0", 4, "flow.v1", bytearray(every_byte[:256])),
     ]
     assert recorder.append(facts[:1]) == 1
-    assert recorder.append(facts[1:]) == 2
-    assert recorder.max_position() == 4
+    assert recorder.append(facts[1:4]) == 2
+    assert recorder.append(facts[4:]) == 5
+    assert recorder.max_position() == 6
     assert list(recorder.read()) == [
         RecordedEntry(1, "party-1", 1, "PartyRegistered.v1", b'{"name":"Zo\xc3\xab"}'),
         RecordedEntry(2, "pärty", 1, "PartyRegistered.v1", b""),
         RecordedEntry(3, "shard-0", 1, "flow.v1", every_byte),
         RecordedEntry(4, "shard-0", 2, "flow.v1", every_byte),
+        RecordedEntry(5, "shard-0", 3, "flow.v1", every_byte[:256]),
+        RecordedEntry(6, "shard-0", 4, "flow.v1", every_byte[:256]),
     ]
 
 
@@ -300,6 +306,30 @@ def _terminate_writer(url: str) -> None:
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"))
     engine.dispose()
+
+
+def test_after_a_failed_commit_nothing_more_is_appended_until_the_log_is_opened_anew(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LogRecorder(url) as recorder:
+
+        def commit_and_fail() -> None:
+            commit()
+            raise OperationalError("disk I/O error")
+
+        commit = recorder._database.commit
+        monkeypatch.setattr(recorder._database, "commit", commit_and_fail)
+        transaction = recorder.transaction()
+        transaction.__enter__().append(blocks(1, 5))
+        with pytest.raises(LogUnavailable):
+            transaction.__exit__(None, None, None)
+        monkeypatch.setattr(recorder._database, "commit", commit)
+        with pytest.raises(LogUnavailable):
+            recorder.append(blocks(2, 5))
+    with LogRecorder(url) as recorder:
+        # The failure came after the commit: only the log itself can tell.
+        assert recorder.max_position() == 1
+        assert recorder.append(blocks(2, 5)) == 2
 
 
 def test_a_database_that_is_not_there_is_an_outage(postgres_database: str) -> None:

@@ -1,5 +1,6 @@
 """Following a log: nothing is missed, memory is bounded by bytes, other processes are woken."""
 
+import contextlib
 import multiprocessing
 import queue
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from eventsourcing.persistence import Notification
+from sqlalchemy import create_engine, text
 
 from ledger.recorder import READ_BYTES_MAX, Entry, LogRecorder, LogSubscription, LogUnavailable, migrate
 from ledger.signals import SocketSignals
@@ -111,6 +113,13 @@ def test_followers_start_where_they_are_told_and_see_only_their_topics(recorder:
     only_b.stop()
 
 
+def test_many_followers_leave_connections_for_readers_and_the_writer(recorder: LogRecorder) -> None:
+    with contextlib.ExitStack() as stack:
+        subscriptions = [stack.enter_context(recorder.subscribe()) for _ in range(20)]
+        recorder.append([entry(1)])
+        assert [next(subscription).id for subscription in subscriptions] == [1] * 20
+
+
 def test_what_waits_in_a_subscription_is_bounded_by_bytes(recorder: LogRecorder) -> None:
     block = 6 << 20
     for number in range(1, 7):
@@ -194,8 +203,6 @@ def test_a_slow_follower_never_delays_the_writer(tmp_path: Path) -> None:
 
 
 def test_a_follower_whose_database_goes_away_hears_of_it(postgres_database: str) -> None:
-    from sqlalchemy import create_engine, text
-
     migrate(postgres_database)
     with LogRecorder(postgres_database) as recorder:
         follower = Follower(recorder)

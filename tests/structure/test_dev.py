@@ -19,9 +19,11 @@ echo "$*" >>"$CALLS"
 case "$*" in
     --version) echo "Python 3.11.2" ;;
     *sysconfig*) mkdir -p "$HOUSE/.venv/site"; echo "$HOUSE/.venv/site" ;;
-    "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+    "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; cp "$0" "$3/bin/lint-imports" ;;
     *" pip "*|"-m pip "*) exit "${PIP_EXIT:-0}" ;;
     "-P -m api.cli "*) echo "tallystick said $*"; exit "${CLI_EXIT:-0}" ;;
+    "-m mypy") exit "${MYPY_EXIT:-0}" ;;
+    "-m pytest "*) exit "${PYTEST_EXIT:-0}" ;;
     "-P -m "*) echo "ran $*" ;;
 esac
 """
@@ -122,6 +124,21 @@ def test_without_a_fitting_python_it_says_what_to_install(house: House) -> None:
 
 def test_the_exit_code_of_a_command_is_passed_through(house: House) -> None:
     assert house.dev("tallystick", "verify", CLI_EXIT="3").returncode == 3
+
+
+def test_check_passes_when_every_step_passes(house: House) -> None:
+    done = house.dev("check")
+    assert done.returncode == 0
+    assert done.stdout.endswith("check passed\n")
+    steps = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("== ")]
+    assert steps == ["format:", "lint:", "types:", "imports:", "dependencies:", "test:"]
+
+
+def test_check_goes_on_after_a_failure_and_names_what_failed(house: House) -> None:
+    done = house.dev("check", MYPY_EXIT="2", PYTEST_EXIT="5")
+    assert done.returncode == 1
+    assert done.stdout.endswith("check failed: types test\n")
+    assert "== dependencies:" in done.stdout
 
 
 def test_a_campaign_is_a_module_with_a_main_of_its_own(house: House) -> None:

@@ -1,0 +1,145 @@
+"""The wire between the shadow process and the writer: a Unix socket in the data folder, one JSON object a line.
+
+The shadow sends `{"at_command": N, "root": "<hex>"}` for each state root and `{"disagreement": "<what>"}` when the log is
+not what executing it gives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from domain.commands import RecordStateRoot
+from ledger.replay import Disagreement
+from ledger.requests import Requests
+from ledger.shadow import Shadow
+from ledger.state import State
+from ledger.store import Appended
+from ledger.tables import Limits
+
+PATIENCE_SECONDS = 120.0
+"""How long a root may take before the shadow counts as dead."""
+
+
+class ShadowFailed(RuntimeError):
+    """The shadow disagrees with the log, or does not answer."""
+
+    code = "shadow_failed"
+
+
+class ShadowLink:
+    """The writer's end: starts the shadow process and hears its roots."""
+
+    def __init__(self, data: Path, log_url: str, socket_path: Path) -> None:
+        self._heard: queue.SimpleQueue[RecordStateRoot | str] = queue.SimpleQueue()
+        # A socket's path holds about a hundred characters, so it is bound under a relative name in its folder.
+        self._path = socket_path
+        with contextlib.suppress(FileNotFoundError):
+            socket_path.unlink()
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._server.bind(_short(socket_path))
+        socket_path.chmod(0o600)
+        self._server.listen(1)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "api.shadow", str(data), log_url, str(socket_path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+        self._thread = threading.Thread(target=self._listen, name="tallystick-shadow-link", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def root(self, at_command: int) -> RecordStateRoot:
+        """The root after `at_command`, which a tick must have asked for. Raises ShadowFailed."""
+        while True:
+            try:
+                heard = self._heard.get(timeout=PATIENCE_SECONDS)
+            except queue.Empty:
+                raise ShadowFailed(f"no state root within {PATIENCE_SECONDS:.0f} seconds") from None
+            if isinstance(heard, str):
+                raise ShadowFailed(heard)
+            if heard.at_command == at_command:
+                return heard
+
+    def close(self) -> None:
+        """End the shadow process."""
+        self._process.terminate()
+        self._process.wait()
+        self._server.close()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def _listen(self) -> None:
+        try:
+            connection, _ = self._server.accept()
+            with connection, connection.makefile("r", encoding="utf-8") as lines:
+                for line in lines:
+                    message = json.loads(line)
+                    if "disagreement" in message:
+                        self._heard.put(str(message["disagreement"]))
+                    else:
+                        root = bytes.fromhex(message["root"])
+                        self._heard.put(RecordStateRoot(at_command=int(message["at_command"]), root=root))
+        except OSError:
+            pass
+        self._heard.put("the shadow process ended")
+
+
+def run(data: Path, log_url: str, socket_path: Path) -> int:
+    """The shadow process: follow the log until the writer goes away."""
+    from api.bootstrap import places
+    from ledger.recorder import LogRecorder
+    from ledger.replay import Replay
+    from ledger.snapshots import Snapshots
+
+    where = places(data, log_url)
+    snapshots = Snapshots(where.snapshots)
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    link.connect(_short(socket_path))
+
+    def send(message: dict[str, object]) -> None:
+        link.sendall(json.dumps(message).encode() + b"\n")
+
+    def submit(root: RecordStateRoot) -> None:
+        send({"at_command": root.at_command, "root": root.root.hex()})
+
+    with LogRecorder(where.log_url) as recorder:
+        replay = snapshots.newest(at_most=recorder.max_position()) or Replay(State(Limits()), Requests())
+        shadow = Shadow(replay, snapshots, submit)
+        try:
+            with recorder.subscribe(gt=replay.position) as subscription:
+                for told in subscription:
+                    shadow.feed(Appended(told.id, str(told.originator_id), told.originator_version, told.topic, told.state))
+        except Disagreement as disagreement:
+            send({"disagreement": str(disagreement)})
+            return 3
+        except BrokenPipeError:
+            return 0
+    return 0
+
+
+def _short(path: Path) -> str:
+    """A name for `path` that fits into a socket address."""
+    relative = os.path.relpath(path)
+    return min(str(path), relative, key=len)
+
+
+if __name__ == "__main__":
+    sys.exit(run(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))

@@ -1,0 +1,1 @@
+"""Long proofs, one module each: `./dev campaign NAME`."""

@@ -1,0 +1,1 @@
+"""Whole markets from a seed, for tests and campaigns."""
