@@ -142,6 +142,8 @@ _DERIVED: Final = {"derived": True}
 
 @dataclass(slots=True)
 class Catalogue:
+    opened: bool = False
+    """Whether the log's first fact has stated the limits of the house."""
     parties: dict[int, Party] = field(default_factory=dict)
     datasets: dict[int, Dataset] = field(default_factory=dict)
     dataset_versions: dict[int, DatasetVersion] = field(default_factory=dict)

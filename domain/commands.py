@@ -9,6 +9,7 @@ from domain.fields import (
     AmountMinor,
     AtNs,
     BaseUses,
+    Capacity,
     Country,
     CurrencyCode,
     DatasetUses,
@@ -312,6 +313,15 @@ class SignAgreement(Command):
 
 
 # -- governance --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenHouse(Command):
+    """Only into an empty log."""
+
+    orders_max: Capacity
+    levels_max: Capacity
+    accounts_max: Capacity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,7 @@ DECISIONS: Final[dict[type[Command], tuple[Role, _Decide]]] = {
     commands.RefundSale: (Role.FINANCE, payments.refund_sale),
     # The platform signs: a developer alone cannot set the platform's share.
     commands.SignAgreement: (Role.OPERATOR | Role.FINANCE, revenue.sign_agreement),
+    commands.OpenHouse: (HOUSE_ONLY, governance.open_house),
     commands.RecordStateRoot: (HOUSE_ONLY, governance.record_state_root),
 }
 """Who may ask for it (any one of the roles; the house always), and what decides it."""
@@ -121,5 +122,6 @@ FOLD: Final[dict[type[Fact], _Evolve]] = {
     events.AgreementTookEffect: revenue.agreement_took_effect,
     events.WaterfallCompiled: revenue.waterfall_compiled,
     events.WaterfallCompilationFailed: revenue.waterfall_compilation_failed,
+    events.HouseOpened: governance.house_opened,
     events.StateRootRecorded: governance.state_root_recorded,
 }

@@ -397,6 +397,15 @@ class WaterfallCompilationFailed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HouseOpened(Fact):
+    """The first fact of a log: how large the pools of this house may grow, so that a replay refuses what it refused."""
+
+    orders_max: int
+    levels_max: int
+    accounts_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateRootRecorded(Fact):
     """Hash of the whole state after a command, found by executing the log a second time."""
 
@@ -436,6 +445,7 @@ TOPICS: Final[dict[str, type[Fact]]] = {
     "AgreementTookEffect.1": AgreementTookEffect,
     "WaterfallCompiled.1": WaterfallCompiled,
     "WaterfallCompilationFailed.1": WaterfallCompilationFailed,
+    "HouseOpened.1": HouseOpened,
     "StateRootRecorded.1": StateRootRecorded,
 }
 """Topic of each fact as it is written today; older topics are in `domain.upcasts`."""

@@ -154,6 +154,8 @@ Ppm: TypeAlias = Annotated[int, _range(0, PPM)]
 MakerPpm: TypeAlias = Annotated[int, _range(-PPM, PPM)]
 """Negative for a rebate."""
 Days: TypeAlias = Annotated[int, _range(1, 36_525)]
+Capacity: TypeAlias = Annotated[int, _range(1_024, 1 << 30)]
+"""Greatest number of rows of a pool of the kernel."""
 Exponent: TypeAlias = Annotated[int, _range(0, 4)]
 
 Line: TypeAlias = Annotated[str, _text(200)]

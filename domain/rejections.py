@@ -128,6 +128,7 @@ class Reason(IntEnum):
     TOO_MANY_PAYEES = 291
     AGREEMENT_OUT_OF_ORDER = 292
     SHARES_ABOVE_WHOLE = 293
+    HOUSE_OPEN = 300
 
     @property
     def code(self) -> str:
@@ -234,6 +235,7 @@ MEANINGS: Final[dict[Reason, str]] = {
     Reason.DUPLICATE_REFERENCE: "The same payment was recorded before.",
     Reason.REFERENCE_CONFLICT: "The reference was recorded before with another amount, currency or day.",
     Reason.UNKNOWN_TRADE: "The log has no such trade, or it was another than the refund says.",
+    Reason.HOUSE_OPEN: "The log has stated the limits of its house before.",
     Reason.NO_AGREEMENT: "No revenue agreement of the model is in force.",
     Reason.TOO_MANY_PAYEES: "The revenue would be split among more than 64 payees.",
     Reason.AGREEMENT_OUT_OF_ORDER: "An agreement takes effect after every earlier one of its model.",

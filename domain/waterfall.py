@@ -7,8 +7,7 @@ takes no second share. The developer gets what is left: the remainder, and every
 weighted data set, no weighted base, a base's platform share). A base without an agreement belongs to its developer.
 
 A version that was withdrawn keeps its share: what was made from it goes on earning for it. All of it is exact in
-fractions; several ways to one payee are added; only the end is rounded, by largest remainder to
-10^9 parts per billion.
+fractions; several ways to one payee are added; only the end is rounded, by largest remainder to 10^9 parts per billion.
 """
 
 from __future__ import annotations

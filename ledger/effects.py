@@ -14,6 +14,7 @@ from domain.catalogue import Catalogue
 from domain.events import (
     Fact,
     FeeScheduleAdopted,
+    HouseOpened,
     OwnershipDeclared,
     PartyFrozen,
     PartyRegistered,
@@ -29,7 +30,7 @@ from domain.events import (
 )
 from domain.values import HOUSE, AccountKind, AccountRef
 from ledger.accounts import find_account
-from ledger.tables import OWNER, SERIES, Tables
+from ledger.tables import FROZEN, OWNER, SERIES, Limits, Tables, new_tables
 from matching.layout import NONE, PAYEES_MAX, PPB, Phase
 
 
@@ -49,6 +50,11 @@ def payee_account(party: int, currency: int) -> AccountRef:
     return AccountRef(party, -currency, AccountKind.PLATFORM_REVENUE if party == HOUSE else AccountKind.AVAILABLE)
 
 
+def _house_opened(tables: Tables, catalogue: Catalogue, fact: HouseOpened) -> Tables:
+    assert not tables.tally["accounts"][0], "the house opens before anything has happened"
+    return new_tables(Limits(orders=fact.orders_max, levels=fact.levels_max, accounts=fact.accounts_max))
+
+
 def _grown(array: Any, rows: int, fresh: Any) -> Any:
     """`array` with room for `rows` rows, the new ones like `fresh`."""
     if rows <= len(array):
@@ -61,7 +67,7 @@ def _grown(array: Any, rows: int, fresh: Any) -> Any:
 
 def _party_registered(tables: Tables, catalogue: Catalogue, fact: PartyRegistered) -> Tables:
     fresh = np.zeros((), OWNER)
-    fresh["first"] = fresh["last"] = NONE
+    fresh["cash"] = fresh["first"] = fresh["last"] = NONE
     tables = tables._replace(owners=_grown(tables.owners, fact.party + 1, fresh))
     owner = tables.owners[fact.party]
     owner["roles"] = int(fact.roles)
@@ -75,13 +81,11 @@ def _party_registered(tables: Tables, catalogue: Catalogue, fact: PartyRegistere
     return tables
 
 
-def _roles_changed(tables: Tables, catalogue: Catalogue, fact: RoleGranted | RoleRevoked) -> Tables:
-    tables.owners[fact.party]["roles"] = int(catalogue.parties[fact.party].roles)
-    return tables
-
-
-def _freeze_changed(tables: Tables, catalogue: Catalogue, fact: PartyFrozen | PartyUnfrozen) -> Tables:
-    tables.owners[fact.party]["frozen"] = int(catalogue.parties[fact.party].frozen)
+def _standing_changed(
+    tables: Tables, catalogue: Catalogue, fact: RoleGranted | RoleRevoked | PartyFrozen | PartyUnfrozen
+) -> Tables:
+    party = catalogue.parties[fact.party]
+    tables.owners[fact.party]["roles"] = int(party.roles) | (FROZEN if party.frozen else 0)
     return tables
 
 
@@ -198,11 +202,12 @@ def _payees_of(tables: Tables, waterfall: int) -> Any:
 
 
 _EFFECTS: dict[type[Fact], Callable[[Tables, Catalogue, Any], Tables]] = {
+    HouseOpened: _house_opened,
     PartyRegistered: _party_registered,
-    RoleGranted: _roles_changed,
-    RoleRevoked: _roles_changed,
-    PartyFrozen: _freeze_changed,
-    PartyUnfrozen: _freeze_changed,
+    RoleGranted: _standing_changed,
+    RoleRevoked: _standing_changed,
+    PartyFrozen: _standing_changed,
+    PartyUnfrozen: _standing_changed,
     OwnershipDeclared: _ownership_declared,
     FeeScheduleAdopted: _fees_adopted,
     TaxRateSet: _tax_rate_set,

@@ -23,7 +23,7 @@ from ledger.accounts import (
     post,
     with_account_index_grown,
 )
-from ledger.tables import Out, Room, Tables
+from ledger.tables import FROZEN, Out, Room, Tables
 from ledger.waterfall import split, unsplit, waterfall_of
 from matching.book import (
     crossing_maker,
@@ -114,6 +114,8 @@ AMOUNT_MAX = 1_000_000_000_000_000
 CONTRA_FLOOR = -4_000_000_000_000_000_000
 """No contra account falls below this; as each asset sums to zero, no other balance can exceed its opposite."""
 LEGS_MAX = 64
+SMALL_LOTS = 1_000_000
+"""NOTIONAL_MAX times so many lots still fits in 63 bits, so that no division is needed."""
 
 
 def execute(tables: Tables, commands: Any, legs: Any, out: Out, at: int = 0, leg_at: int = 0) -> tuple[Any, ...]:
@@ -258,6 +260,14 @@ def hold_of_buy(term: Any, notional: int) -> int:
 
 
 @kernel
+def is_too_large(lot_minor: int, lots: int, notional_max: int) -> bool:
+    """Whether lot_minor × lots exceeds the bound, without overflow: lot_minor is at most NOTIONAL_MAX."""
+    if lots <= SMALL_LOTS:
+        return bool(lot_minor * lots > notional_max)
+    return bool(lots > notional_max // lot_minor)
+
+
+@kernel
 def accept(tables: Tables, out: Out, row: Any) -> int:
     """Check a new order; if it is accepted (code 0) it is the active command, with its slot, terms and hold."""
     number = int(row["series"])
@@ -273,11 +283,12 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
     if party < 1 or party > tables.tally[0]["parties"]:
         return UNKNOWN_PARTY
     owner = tables.owners[party]
-    if owner["frozen"] != 0:
+    roles = int(owner["roles"])
+    if roles & FROZEN:
         return PARTY_FROZEN
     flags = int(row["flags"])
     primary = flags & FLAG_PRIMARY
-    if int(owner["roles"]) & (DEVELOPER if primary else TRADER) == 0:
+    if roles & (DEVELOPER if primary else TRADER) == 0:
         return ROLE_REQUIRED
     side = int(row["side"])
     tif = int(row["tif"])
@@ -292,7 +303,7 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
     if lots < 1 or lots > series["lots_max"]:
         return LOTS_OUT_OF_RANGE
     lot_minor = price * series["tick_minor"]
-    if lots > series["notional_max"] // lot_minor:
+    if is_too_large(lot_minor, lots, series["notional_max"]):
         return NOTIONAL_TOO_LARGE
     if series["waterfall"] == NONE:
         return NO_WATERFALL
@@ -307,7 +318,9 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
 
     accounts = tables.accounts
     money = -int(series["currency"])
-    cash = find_account(accounts, tables.account_index, party, money, AVAILABLE)
+    cash = int(owner["cash"])
+    if cash == NONE or accounts[cash]["asset"] != money:
+        cash = find_account(accounts, tables.account_index, party, money, AVAILABLE)
     units = find_account(accounts, tables.account_index, party, number, AVAILABLE)
     notional = lot_minor * lots
     needed = lots
@@ -350,6 +363,7 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
             series["reserved"] += lots
         else:
             hold(accounts, units, lots)
+    owner["cash"] = cash
     term["cash"] = cash
     term["units"] = units
 
@@ -785,7 +799,7 @@ def refund(tables: Tables, out: Out, row: Any) -> int:
     if lots < 1 or lots > series["lots_max"]:
         return LOTS_OUT_OF_RANGE
     lot_minor = price * series["tick_minor"]
-    if lots > series["notional_max"] // lot_minor:
+    if is_too_large(lot_minor, lots, series["notional_max"]):
         return NOTIONAL_TOO_LARGE
     units = find_account(tables.accounts, tables.account_index, party, number, AVAILABLE)
     if units == NONE or tables.accounts[units]["available"] < lots:

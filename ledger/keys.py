@@ -8,6 +8,7 @@ breaks the cipher.
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,8 @@ Entropy: TypeAlias = Callable[[int], bytes]
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
+FINGERPRINTS: Final = -1
+"""The subject whose key makes fingerprints; no party has this number."""
 
 
 class SealBroken(Exception):
@@ -43,6 +46,10 @@ class KeyStore(Protocol):
         """The plaintext, or None where the subject has no key; raises `SealBroken`."""
         ...
 
+    def fingerprint(self, text: bytes) -> bytes:
+        """16 bytes that stand for `text` and that nobody without the house's own key can compute from a guess."""
+        ...
+
 
 class MemoryKeyStore:
     """Keys that live as long as the process, for tests and dry runs."""
@@ -50,6 +57,7 @@ class MemoryKeyStore:
     def __init__(self, entropy: Entropy) -> None:
         self._entropy = entropy
         self._ciphers: dict[int, AESGCM] = {}
+        self._fingerprints: bytes | None = None
 
     def seal(self, subject: int, plaintext: bytes, aad: bytes) -> bytes:
         if subject not in self._ciphers:
@@ -59,6 +67,11 @@ class MemoryKeyStore:
     def unseal(self, subject: int, blob: bytes, aad: bytes) -> bytes | None:
         cipher = self._ciphers.get(subject)
         return None if cipher is None else _unseal(cipher, blob, aad)
+
+    def fingerprint(self, text: bytes) -> bytes:
+        if self._fingerprints is None:
+            self._fingerprints = self._entropy(KEY_BYTES)
+        return _fingerprint(self._fingerprints, text)
 
 
 _METADATA: Final = MetaData()
@@ -77,6 +90,7 @@ class SqlKeyStore:
         self._engine = engine
         self._entropy = entropy
         self._ciphers: dict[int, AESGCM] = {}
+        self._fingerprints: bytes | None = None
         _METADATA.create_all(engine)
 
     def seal(self, subject: int, plaintext: bytes, aad: bytes) -> bytes:
@@ -87,27 +101,39 @@ class SqlKeyStore:
         cipher = self._find(subject)
         return None if cipher is None else _unseal(cipher, blob, aad)
 
+    def fingerprint(self, text: bytes) -> bytes:
+        if self._fingerprints is None:
+            self._fingerprints = self._key_of(FINGERPRINTS) or self._new_key(FINGERPRINTS)
+        return _fingerprint(self._fingerprints, text)
+
     def _find(self, subject: int) -> AESGCM | None:
         if subject not in self._ciphers:
-            with self._engine.connect() as connection:
-                key = connection.scalar(select(SUBJECT_KEYS.c.key).where(SUBJECT_KEYS.c.subject == subject))
+            key = self._key_of(subject)
             if key is None:
                 return None
-            self._ciphers[subject] = AESGCM(bytes(key))
+            self._ciphers[subject] = AESGCM(key)
         return self._ciphers[subject]
 
     def _create(self, subject: int) -> AESGCM:
+        self._ciphers[subject] = AESGCM(self._new_key(subject))
+        return self._ciphers[subject]
+
+    def _key_of(self, subject: int) -> bytes | None:
+        with self._engine.connect() as connection:
+            key = connection.scalar(select(SUBJECT_KEYS.c.key).where(SUBJECT_KEYS.c.subject == subject))
+        return None if key is None else bytes(key)
+
+    def _new_key(self, subject: int) -> bytes:
         """A new key, committed; or the one that another process committed in the meantime."""
         key = self._entropy(KEY_BYTES)
         try:
             with self._engine.begin() as connection:
                 connection.execute(insert(SUBJECT_KEYS).values(subject=subject, key=key))
         except IntegrityError:
-            cipher = self._find(subject)
-            assert cipher is not None, subject
-            return cipher
-        self._ciphers[subject] = AESGCM(key)
-        return self._ciphers[subject]
+            found = self._key_of(subject)
+            assert found is not None, subject
+            return found
+        return key
 
 
 class SqliteKeyStore(SqlKeyStore):
@@ -122,6 +148,10 @@ class SqliteKeyStore(SqlKeyStore):
 
 def _synchronous(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=FULL")
+
+
+def _fingerprint(key: bytes, text: bytes) -> bytes:
+    return hmac.digest(key, text, "sha256")[:16]
 
 
 def _seal(cipher: AESGCM, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:

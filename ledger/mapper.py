@@ -162,5 +162,6 @@ _STREAMS: Final[dict[type[Fact], tuple[str, str]]] = {
     events.SaleRefunded: ("payments", "buyer"),
     events.AgreementSigned: ("agreement", "agreement"),
     events.AgreementTookEffect: ("agreement", "agreement"),
+    events.HouseOpened: ("governance", ""),
     events.StateRootRecorded: ("governance", ""),
 }

@@ -17,7 +17,7 @@ from ledger.mapper import from_entry
 from ledger.requests import Requests
 from ledger.state import State
 from ledger.store import SHARD_STREAM, Appended
-from matching.layout import LAYOUTS, Section
+from matching.layout import LAYOUTS, Section, kernel
 
 OUTCOMES = (
     Section.RESULTS,
@@ -168,19 +168,18 @@ class Replay:
         self._check(entry, "first_command", state.next_command, int(header["first_command"]))
         commands = block.rows(Section.COMMANDS)
         if len(commands):
-            numbers = commands["command"]
-            first = state.next_command
-            if numbers[0] != first or numbers[-1] != first + len(commands) - 1 or np.any(np.diff(numbers) != 1):
+            row = first_out_of_order(commands, state.next_command, state.at_ns)
+            if row < len(commands):
                 raise Disagreement(
-                    entry.position, "command numbers are not dense", section="COMMANDS", expected=first, found=numbers[0]
+                    entry.position,
+                    "command numbers are dense and time never runs backwards",
+                    section=Section.COMMANDS.name,
+                    row=row,
+                    expected=f"command {state.next_command + row}",
+                    found=f"command {commands[row]['command']} at {commands[row]['at_ns']}",
                 )
-            times = commands["at_ns"]
-            if times[0] < state.at_ns or np.any(np.diff(times) < 0):
-                raise Disagreement(
-                    entry.position, "time runs backwards", section="COMMANDS", expected=state.at_ns, found=times[0]
-                )
-            self._check(entry, "first_at_ns", int(times[0]), int(header["first_at_ns"]))
-            self._check(entry, "last_at_ns", int(times[-1]), int(header["last_at_ns"]))
+            self._check(entry, "first_at_ns", int(commands[0]["at_ns"]), int(header["first_at_ns"]))
+            self._check(entry, "last_at_ns", int(commands[-1]["at_ns"]), int(header["last_at_ns"]))
 
     @staticmethod
     def _check(entry: Appended, what: str, expected: object, found: object, section: Section | None = None) -> None:
@@ -208,9 +207,19 @@ class Replay:
         self._unanswered = [left] if len(left) else []
 
 
+@kernel
+def first_out_of_order(commands: Any, number: int, at_ns: int) -> int:
+    """First row whose number is not the next or whose time is before the last; the number of rows if there is none."""
+    for row in range(len(commands)):
+        if commands[row]["command"] != number + row or commands[row]["at_ns"] < at_ns:
+            return row
+        at_ns = commands[row]["at_ns"]
+    return len(commands)
+
+
 def compare(position: int, section: Section, expected: Any, found: Any) -> None:
     """Raise Disagreement at the first row and field that differ."""
-    if len(expected) == len(found) and np.array_equal(expected.view(np.int64), found.view(np.int64)):
+    if expected.view(np.uint8).data == np.ascontiguousarray(found).view(np.uint8).data:
         return
     rows = min(len(expected), len(found))
     if rows:

@@ -39,8 +39,8 @@ ACCOUNT = np.dtype(
 )
 OWNER = np.dtype(
     [
-        ("roles", "<i4"),  # bits of domain.values.Role
-        ("frozen", "<i4"),
+        ("roles", "<i4"),  # bits of domain.values.Role, and FROZEN
+        ("cash", "<i4"),  # the account that paid or was paid last, looked at before the account index
         ("maker_ppm", "<i4"),
         ("taker_ppm", "<i4"),
         ("tax_ppm", "<i4"),
@@ -119,6 +119,10 @@ ACTIVE = np.dtype(
 )
 
 
+FROZEN = 1 << 30
+"""Bit beside the roles of a party that may not place orders."""
+
+
 class Tables(NamedTuple):
     """All state of the kernel. One object, replaced only when an array was exchanged for a larger one."""
 
@@ -159,6 +163,7 @@ def new_tables(limits: Limits) -> Tables:
         tally=np.zeros(1, TALLY),
         active=np.zeros(1, ACTIVE),
     )
+    tables.owners["cash"] = NONE
     tables.owners["first"] = NONE
     tables.owners["last"] = NONE
     return tables

@@ -102,6 +102,7 @@ COMMANDS: Final[list[c.Command]] = [
         data_ppb=PERCENT,
         upstream_ppb=PERCENT,
     ),
+    c.OpenHouse(orders_max=1 << 24, levels_max=1 << 22, accounts_max=1 << 24),
     c.RecordStateRoot(at_command=1, root=DIGEST),
 ]
 
@@ -228,6 +229,7 @@ FACTS: Final[list[e.Fact]] = [
         derivation=((0, "platform", "1/5"), (1, "developer", "4/5")),
     ),
     e.WaterfallCompilationFailed(series=8, agreement=9, reason=Reason.TOO_MANY_PAYEES),
+    e.HouseOpened(orders_max=1 << 24, levels_max=1 << 22, accounts_max=1 << 24),
     e.StateRootRecorded(at_command=1_000, root=DIGEST),
 ]
 

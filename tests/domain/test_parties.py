@@ -87,6 +87,8 @@ def test_a_frozen_party_does_nothing_until_it_is_unfrozen() -> None:
     register = RegisterParty(kind=PartyKind.COMPANY, legal_name="New", country="FR", roles=Role(0))
     assert house.refuses(register, actor=operator).reason is Reason.PARTY_FROZEN
     assert house.refuses(FreezeParty(party=operator), actor=risk).reason is Reason.PARTY_FROZEN
+    assert house.refuses(FreezeParty(party=9), actor=risk).reason is Reason.UNKNOWN_PARTY
+    assert house.refuses(UnfreezeParty(party=9), actor=risk).reason is Reason.UNKNOWN_PARTY
     house.do(UnfreezeParty(party=operator), actor=risk)
     assert house.refuses(UnfreezeParty(party=operator), actor=risk).reason is Reason.PARTY_NOT_FROZEN
     assert house.do(register, actor=operator).party == 3

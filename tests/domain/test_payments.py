@@ -134,6 +134,8 @@ def test_refunds_never_exceed_the_sale() -> None:
     assert refusal.code == "refund_exceeds_sale"
     house.do(replace(refund, lots=6))
     house.do(replace(refund, trade_fill=1, lots=10))
+    # The first trade there can be, of the greatest amount there can be.
+    house.do(replace(refund, trade_command=1, lots=4, price_ticks=250_000_000))
 
 
 @pytest.mark.parametrize(

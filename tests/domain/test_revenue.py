@@ -85,6 +85,15 @@ def test_bad_agreements_are_refused(changes: dict[str, object], code: str, field
     assert (refusal.code, refusal.field) == (code, field)
 
 
+def test_an_agreement_may_give_away_the_whole() -> None:
+    house, developer, _ = a_market()
+    house.agreement(1, platform_ppb=PPB)
+    compiled = house.last.facts[1]
+    assert isinstance(compiled, WaterfallCompiled)
+    assert compiled.rows == ((HOUSE, PPB),)
+    assert compiled.developer == developer
+
+
 def test_a_developer_does_not_set_the_share_of_the_platform_alone() -> None:
     house, developer, _ = a_market()
     assert house.refuses(an_agreement(1), actor=developer).reason is Reason.ROLE_REQUIRED

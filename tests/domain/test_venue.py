@@ -128,13 +128,30 @@ def test_limits_of_a_listing_are_possible(field: str, value: object, code: str) 
     assert (refusal.code, refusal.field) == (code, field)
 
 
+def test_limits_may_be_used_to_the_full() -> None:
+    house, developer, version, terms = a_house_ready_to_list()
+    listing = replace(
+        a_series(version, terms),
+        tick_minor=9 * 10**12,
+        max_notional_minor=9 * 10**12,
+        supply_cap_lots=1,
+        max_order_lots=1,
+        ends_ns=START_NS + 1,
+    )
+    house.do(listing, actor=developer)
+    price = RecordListPrice(series=1, price_ticks=1, basis=PriceBasis.DEMO, source="a rule", effective_day=TODAY)
+    house.do(price, actor=developer)
+    assert house.refuses(replace(price, price_ticks=2)).reason is Reason.PRICE_OUT_OF_RANGE
+
+
 def test_a_series_ends_with_its_terms_at_the_latest() -> None:
     house, developer, version, _ = a_house_ready_to_list()
     terms = house.terms(developer, term=TermKind.FIXED_END, term_ends_ns=START_NS + 100)
     listing = a_series(version, terms)
     assert house.refuses(replace(listing, ends_ns=START_NS + 101)).reason is Reason.END_AGAINST_TERMS
     assert house.do(listing).ends_ns == START_NS + 100
-    assert house.do(replace(listing, symbol="OTHER/USD", ends_ns=START_NS + 99)).ends_ns == START_NS + 99
+    assert house.do(replace(listing, symbol="EARLY/USD", ends_ns=START_NS + 99)).ends_ns == START_NS + 99
+    assert house.do(replace(listing, symbol="EQUAL/USD", ends_ns=START_NS + 100)).ends_ns == START_NS + 100
 
 
 def test_a_series_ends_when_its_time_has_come_and_all_its_orders_with_it() -> None:

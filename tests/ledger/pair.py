@@ -42,7 +42,7 @@ class Pair:
         self.numbers = {ref: number for number, ref in enumerate(refs)}
 
         owners = np.zeros(PARTIES + 1, OWNER)
-        owners["first"] = owners["last"] = NONE
+        owners["cash"] = owners["first"] = owners["last"] = NONE
         owners["roles"] = 3
         owners["maker_ppm"], owners["taker_ppm"] = maker_ppm, taker_ppm
         self.tables = self.tables._replace(owners=owners)

@@ -161,7 +161,15 @@ def a_deposit(party: int, amount_minor: int, reference: str) -> RecordDeposit:
 
 
 def new_orders(
-    count: int, *, party: int, side: Side, price: int, lots: int = 1, flags: int = 0, at_ns: int = START_NS, series: int = 1
+    count: int,
+    *,
+    party: int,
+    side: Side,
+    price: int,
+    lots: int = 1,
+    flags: int = 0,
+    at_ns: int = START_NS,
+    series: int = 1,
 ) -> Any:
     """`count` equal rows of COMMAND."""
     rows = np.zeros(count, COMMAND)

@@ -32,6 +32,7 @@ from domain.rejections import Refusal
 from domain.values import HOUSE, HaltReason, PartyKind, PostingCode, PriceBasis, Role
 from ledger.blocks import TOPIC, decode_block
 from ledger.sequencer import Answer, Ask, Item, OrderReplies, Orders, Reply, Tick
+from ledger.state import State
 from ledger.store import Store
 from matching.layout import COMMAND, FLAG_MARKET, FLAG_PRIMARY, FLAG_SYSTEM, RESULT, Kind, Section
 from tests.simulation.market import (
@@ -183,7 +184,7 @@ class Story:
             other = SetTaxRate(country="US", tax_ppm=1) if self._random.integers(2) else command
             self._tell(Ask(other, actor, request, self._at_ns))
 
-    def _rare(self) -> tuple[int, Command] | None:
+    def _rare(self) -> tuple[int, Command] | None:  # noqa: PLR0911 - one line a command
         draw = self._random
         party = int(draw.integers(FIRST_TRADER, self._parties))
         series = int(draw.integers(1, self._listed + 1))
@@ -338,7 +339,8 @@ class Trace:
                 case OrderReplies():
                     self._answers.update(np.ascontiguousarray(answer.results.astype(RESULT)).data)
                 case Reply():
-                    self._answers.update(repr((answer.command, answer.facts, answer.repeated)).encode())
+                    kinds = [type(fact).__name__ for fact in answer.facts]
+                    self._answers.update(repr((answer.command, kinds, answer.repeated)).encode())
                 case Refusal():
                     self._answers.update(repr(answer).encode())
 
@@ -348,6 +350,13 @@ class Trace:
         found["facts"] = f"{self.facts} {self._facts.hexdigest()}"
         found["answers"] = self._answers.hexdigest()
         return found
+
+
+def root_at_rest(state: State) -> str:
+    """The state root between two commands, without what the row of the active command remembers of the last one."""
+    assert not state.active_command
+    state.tables.active[:] = np.zeros(1, state.tables.active.dtype)
+    return state.root().hex()
 
 
 def room(seed: int) -> dict[Section, int]:
@@ -362,5 +371,3 @@ def room(seed: int) -> dict[Section, int]:
         Section.ACCOUNTS: 73,
     }
     return {section: rows + int(draw.integers(20)) for section, rows in least.items()}
-
-
