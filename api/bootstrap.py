@@ -13,16 +13,20 @@ from pathlib import Path
 
 from sqlalchemy import URL, make_url
 
-from ledger.keys import KeyStore, SqlKeyStore, SqliteKeyStore
-from ledger.engines import open_engine
+from domain.commands import OpenHouse, RecordStateRoot
+from domain.values import HOUSE
+from ledger.keys import KeyStore, SqliteKeyStore
 from ledger.recorder import LogRecorder
 from ledger.recovery import recover
+from ledger.replay import Replay
 from ledger.requests import Requests
 from ledger.schema import migrate
-from ledger.sequencer import Answer, Item, Sequencer
+from ledger.sequencer import Answer, Ask, Item, Sequencer
+from ledger.shadow import Shadow
 from ledger.snapshots import Snapshots
-from ledger.store import Store
-from ledger.tables import Limits
+from ledger.state import State
+from ledger.store import Appended, Store
+from ledger.tables import LIMITS, Limits
 from ledger.writer import Writer
 
 
@@ -61,14 +65,14 @@ class House:
         *,
         clock: Callable[[], int] = time.time_ns,
         entropy: Callable[[int], bytes] = os.urandom,
-        limits: Limits = Limits(),
+        limits: Limits = LIMITS,
         on_entry: Callable[[int], None] | None = None,
     ) -> None:
         """Open, migrate if new, recover, and be ready to decide. Raises the outages and refusals of the log."""
         assert __debug__, "the invariants are assertions: do not run with -O"
         where.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.where = where
-        migrate(where.log_url)
+        migrate(where.log_url.render_as_string(hide_password=False))
         self.recorder = LogRecorder(where.log_url)
         try:
             self.recorder.lock_writer()
@@ -81,9 +85,11 @@ class House:
             self.recorder.close()
             raise
         self._clock = clock
+        if not self.state.catalogue.opened:
+            self.process([Ask(OpenHouse(**{f"{name}_max": size for name, size in limits._asdict().items()}), HOUSE)])
 
     @property
-    def state(self):  # type: ignore[no-untyped-def]
+    def state(self) -> State:
         return self.sequencer.state
 
     def process(self, items: list[Item]) -> list[Answer]:
@@ -96,3 +102,17 @@ class House:
 
     def close(self) -> None:
         self.recorder.close()
+
+
+def follow_as_shadow(where: Places, submit: Callable[[RecordStateRoot], None]) -> None:
+    """Execute the log as it grows, hand state roots to `submit`, write snapshots. Ends with what `submit` raises, or
+    with Disagreement.
+    """
+    snapshots = Snapshots(where.snapshots)
+    with LogRecorder(where.log_url) as recorder:
+        replay = snapshots.newest(at_most=recorder.max_position()) or Replay(State(), Requests())
+        shadow = Shadow(replay, snapshots, submit)
+        with recorder.subscribe(gt=replay.position) as subscription:
+            for told in subscription:
+                stream = str(told.originator_id)
+                shadow.feed(Appended(told.id, stream, told.originator_version, told.topic, told.state))

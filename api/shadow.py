@@ -1,7 +1,7 @@
 """The wire between the shadow process and the writer: a Unix socket in the data folder, one JSON object a line.
 
-The shadow sends `{"at_command": N, "root": "<hex>"}` for each state root and `{"disagreement": "<what>"}` when the log is
-not what executing it gives.
+The shadow sends `{"at_command": N, "root": "<hex>"}` for each state root and `{"disagreement": "<what>"}` when the log
+is not what executing it gives.
 """
 
 from __future__ import annotations
@@ -18,13 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from api.bootstrap import follow_as_shadow, places
 from domain.commands import RecordStateRoot
 from ledger.replay import Disagreement
-from ledger.requests import Requests
-from ledger.shadow import Shadow
-from ledger.state import State
-from ledger.store import Appended
-from ledger.tables import Limits
 
 PATIENCE_SECONDS = 120.0
 """How long a root may take before the shadow counts as dead."""
@@ -49,7 +45,7 @@ class ShadowLink:
         self._server.bind(_short(socket_path))
         socket_path.chmod(0o600)
         self._server.listen(1)
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
             [sys.executable, "-P", "-m", "api.shadow", str(data), log_url, str(socket_path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -103,14 +99,7 @@ class ShadowLink:
 
 
 def run(data: Path, log_url: str, socket_path: Path) -> int:
-    """The shadow process: follow the log until the writer goes away."""
-    from api.bootstrap import places
-    from ledger.recorder import LogRecorder
-    from ledger.replay import Replay
-    from ledger.snapshots import Snapshots
-
-    where = places(data, log_url)
-    snapshots = Snapshots(where.snapshots)
+    """The shadow process: follow the log until the writer goes away. Returns the exit code."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.connect(_short(socket_path))
 
@@ -120,18 +109,13 @@ def run(data: Path, log_url: str, socket_path: Path) -> int:
     def submit(root: RecordStateRoot) -> None:
         send({"at_command": root.at_command, "root": root.root.hex()})
 
-    with LogRecorder(where.log_url) as recorder:
-        replay = snapshots.newest(at_most=recorder.max_position()) or Replay(State(Limits()), Requests())
-        shadow = Shadow(replay, snapshots, submit)
-        try:
-            with recorder.subscribe(gt=replay.position) as subscription:
-                for told in subscription:
-                    shadow.feed(Appended(told.id, str(told.originator_id), told.originator_version, told.topic, told.state))
-        except Disagreement as disagreement:
-            send({"disagreement": str(disagreement)})
-            return 3
-        except BrokenPipeError:
-            return 0
+    try:
+        follow_as_shadow(places(data, log_url), submit)
+    except Disagreement as disagreement:
+        send({"disagreement": str(disagreement)})
+        return 3
+    except BrokenPipeError:
+        return 0
     return 0
 
 

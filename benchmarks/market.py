@@ -5,6 +5,7 @@ Built by ordinary commands, so a log that starts with it can be verified from it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,9 +80,7 @@ def build(sequencer: Sequencer, commands: Any) -> Any:
         actor=1,
     )
     deposits = [
-        RecordDeposit(
-            party=OFFSET + at, currency=1, amount_minor=CASH_MINOR, reference=f"cash-{at}", effective_day=DAY
-        )
+        RecordDeposit(party=OFFSET + at, currency=1, amount_minor=CASH_MINOR, reference=f"cash-{at}", effective_day=DAY)
         for at in range(1, TRADERS + 1)
     ]
     _ask(sequencer, deposits, actor=1)
@@ -112,9 +111,7 @@ def _list_series(sequencer: Sequencer, count: int) -> None:
     )
     _ask(sequencer, [terms], actor=2)
     for number in range(1, count + 1):
-        version = RegisterModelVersion(
-            model=number, semver="1.0.0", digest=DIGEST, digest_basis=DigestBasis.ARTIFACT
-        )
+        version = RegisterModelVersion(model=number, semver="1.0.0", digest=DIGEST, digest_basis=DigestBasis.ARTIFACT)
         _ask(
             sequencer,
             [
@@ -124,9 +121,7 @@ def _list_series(sequencer: Sequencer, count: int) -> None:
             ],
             actor=2,
         )
-        agreement = SignAgreement(
-            model=number, platform_ppb=100_000_000, agents=weights, data_ppb=0, upstream_ppb=0
-        )
+        agreement = SignAgreement(model=number, platform_ppb=100_000_000, agents=weights, data_ppb=0, upstream_ppb=0)
         _ask(sequencer, [agreement], actor=1)
         listing = ListSeries(
             symbol=f"B-{number}/USD",
@@ -185,7 +180,7 @@ def submit(sequencer: Sequencer, rows: Any, batch: int = 50_000) -> OrderReplies
     return OrderReplies(np.concatenate(results), np.concatenate(positions))
 
 
-def _ask(sequencer: Sequencer, commands: list[Command], actor: int) -> None:
+def _ask(sequencer: Sequencer, commands: Sequence[Command], actor: int) -> None:
     for at in range(0, len(commands), BATCH):
         for answer in sequencer.process([Ask(command, actor) for command in commands[at : at + BATCH]]):
             assert not isinstance(answer, Refusal), answer

@@ -1,4 +1,4 @@
-"""Governance of the log itself: its limits, and the state roots of the process that executes it a second time."""
+"""Governance of the log itself: its limits, and the state roots of the process that executes it again."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from domain.rejections import Reason, Refusal, refuse
 
 def open_house(catalogue: Catalogue, command: OpenHouse, actor: int, at_ns: int) -> Decided | Refusal:
     if catalogue.opened:
-        return refuse(Reason.HOUSE_OPEN, "orders_max", "is stated once, by the first fact of the log", command.orders_max)
-    fact = HouseOpened(
-        orders_max=command.orders_max, levels_max=command.levels_max, accounts_max=command.accounts_max
-    )
+        return refuse(
+            Reason.HOUSE_OPEN, "orders_max", "is stated once, by the first fact of the log", command.orders_max
+        )
+    fact = HouseOpened(orders_max=command.orders_max, levels_max=command.levels_max, accounts_max=command.accounts_max)
     return Decided((fact,))
 
 

@@ -28,7 +28,7 @@ def account_home(owner: int, asset: int, kind: int, mask: int) -> int:
     """Preferred place of (owner, asset, kind) in the account index."""
     mixed = (np.int64(owner) * GOLDEN) ^ ((np.int64(asset) * 16 + kind) * np.int64(2685821657736338717))
     mixed = (mixed ^ (mixed >> 29)) * GOLDEN
-    return (mixed >> 24) & mask
+    return (mixed >> 24) & mask  # type: ignore[return-value]
 
 
 @kernel
@@ -83,8 +83,8 @@ def find_or_open(tables: Tables, out: Out, command: int, owner: int, asset: int,
     account["asset"] = asset
     account["kind"] = kind
     index_account(tables.account_index, owner, asset, kind, number)
-    row = out.accounts[out.count[ACCOUNTS]]
-    out.count[ACCOUNTS] += 1
+    row = out.accounts[out.used[ACCOUNTS]]
+    out.used[ACCOUNTS] += 1
     row["command"] = command
     row["account"] = number
     row["owner"] = owner
@@ -94,14 +94,12 @@ def find_or_open(tables: Tables, out: Out, command: int, owner: int, asset: int,
 
 
 @kernel
-def post(
-    tables: Tables, out: Out, command: int, debit: int, credit: int, amount: int, code: int, fill: int
-) -> None:
+def post(tables: Tables, out: Out, command: int, debit: int, credit: int, amount: int, code: int, fill: int) -> None:
     """Move `amount` from the available balance of `debit` to that of `credit` and write the posting."""
     tables.accounts[debit]["available"] -= amount
     tables.accounts[credit]["available"] += amount
-    row = out.postings[out.count[POSTINGS]]
-    out.count[POSTINGS] += 1
+    row = out.postings[out.used[POSTINGS]]
+    out.used[POSTINGS] += 1
     row["command"] = command
     row["debit"] = debit
     row["credit"] = credit

@@ -1,8 +1,8 @@
 """Flow blocks: what the kernels were told and what they did, as one entry of the log.
 
 A block is a header, a directory and its sections, all little-endian. A section is an array of one fixed-width dtype
-(`matching.layout.LAYOUTS`), begins at a multiple of 8 bytes and is absent when it has no rows. The header's running hash
-covers every earlier entry of the log, so any block seals the whole history before it.
+(`matching.layout.LAYOUTS`), begins at a multiple of 8 bytes and is absent when it has no rows. The header's running
+hash covers every earlier entry of the log, so any block seals the whole history before it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _BLOCK_AT, _HASH_AT = 16, 72
 DIRECTORY = np.dtype([("kind", "<i4"), ("layout", "<i4"), ("rows", "<i8"), ("offset", "<i8")])
 
 _ENTRY = struct.Struct("<iiqq")
-assert _HEADER.size == HEADER.itemsize and _ENTRY.size == DIRECTORY.itemsize  # noqa: PT018
+assert _HEADER.size == HEADER.itemsize and _ENTRY.size == DIRECTORY.itemsize
 GENESIS_HASH = bytes(32)
 """The running hash before the first entry."""
 
@@ -147,7 +147,7 @@ def decode_block(state: bytes | memoryview | bytearray) -> Block:
 
 
 def chain(running_hash: bytes, position: int, stream: str, version: int, topic: str, state: Any) -> bytes:
-    """The running hash with one more entry: SHA-256 over the hash so far and position, stream, version, topic, H(state)."""
+    """The running hash with one more entry: SHA-256 of the hash so far, position, version, stream, topic, H(state)."""
     digest = hashlib.sha256(running_hash)
     digest.update(position.to_bytes(8, "little") + version.to_bytes(8, "little"))
     for text in (stream, topic):

@@ -75,7 +75,11 @@ TRADER, DEVELOPER = int(Role.TRADER), int(Role.DEVELOPER)
 RESULTS, FILLS, ENDINGS = int(Section.RESULTS), int(Section.FILLS), int(Section.ENDINGS)
 POSTINGS, GRANTS, ACCOUNTS = int(Section.POSTINGS), int(Section.GRANTS), int(Section.ACCOUNTS)
 END_USER, END_MASS, END_IOC = int(Ending.USER), int(Ending.MASS), int(Ending.IOC)
-END_NO_LIQUIDITY, END_REDUCED, END_SERIES_ENDED = int(Ending.NO_LIQUIDITY), int(Ending.REDUCED), int(Ending.SERIES_ENDED)
+END_NO_LIQUIDITY, END_REDUCED, END_SERIES_ENDED = (
+    int(Ending.NO_LIQUIDITY),
+    int(Ending.REDUCED),
+    int(Ending.SERIES_ENDED),
+)
 SALE, MAKER_FEE, TAKER_FEE = int(PostingCode.SALE), int(PostingCode.MAKER_FEE), int(PostingCode.TAKER_FEE)
 TAX, DELIVERY, MINT, ROYALTY = (
     int(PostingCode.TAX),
@@ -128,7 +132,7 @@ def execute(tables: Tables, commands: Any, legs: Any, out: Out, at: int = 0, leg
         at, leg_at, stop = run(tables, commands, legs, out, at, leg_at)
         if stop != GROW:
             return tables, at, leg_at, Stop(stop)
-        if 2 * (int(tables.book.tally["open_orders"][0]) + 1) > len(tables.book.index):
+        if 2 * (int(tables.book.tally["open_orders"][0]) + 1) > len(tables.book.order_index):
             tables = tables._replace(book=with_index_grown(tables.book))
         if 2 * (int(tables.tally["accounts"][0]) + ROOM_ACCOUNTS) > len(tables.account_index):
             tables = with_account_index_grown(tables)
@@ -192,14 +196,14 @@ def run(tables: Tables, commands: Any, legs: Any, out: Out, at: int, leg_at: int
 @kernel
 def block_has_room(out: Out) -> bool:
     """Whether one worst-case unit of work fits into every section."""
-    count = out.count
+    used = out.used
     return (
-        count[POSTINGS] + ROOM_POSTINGS <= len(out.postings)
-        and count[FILLS] + ROOM_OTHER <= len(out.fills)
-        and count[ENDINGS] + ROOM_OTHER <= len(out.endings)
-        and count[GRANTS] + ROOM_OTHER <= len(out.grants)
-        and count[RESULTS] + ROOM_OTHER <= len(out.results)
-        and count[ACCOUNTS] + ROOM_ACCOUNTS <= len(out.accounts)
+        used[POSTINGS] + ROOM_POSTINGS <= len(out.postings)
+        and used[FILLS] + ROOM_OTHER <= len(out.fills)
+        and used[ENDINGS] + ROOM_OTHER <= len(out.endings)
+        and used[GRANTS] + ROOM_OTHER <= len(out.grants)
+        and used[RESULTS] + ROOM_OTHER <= len(out.results)
+        and used[ACCOUNTS] + ROOM_ACCOUNTS <= len(out.accounts)
     )
 
 
@@ -219,8 +223,8 @@ def resume(tables: Tables, out: Out) -> bool:
 
 @kernel
 def result(out: Out, command: int, order: int, lots: int, hold_minor: int, code: int, fills: int) -> None:
-    row = out.results[out.count[RESULTS]]
-    out.count[RESULTS] += 1
+    row = out.results[out.used[RESULTS]]
+    out.used[RESULTS] += 1
     row["command"] = command
     row["order"] = order
     row["lots"] = lots
@@ -236,8 +240,8 @@ def refuse(out: Out, command: int, code: int) -> None:
 
 @kernel
 def ending(out: Out, command: int, order: int, lots: int, reason: int) -> None:
-    row = out.endings[out.count[ENDINGS]]
-    out.count[ENDINGS] += 1
+    row = out.endings[out.used[ENDINGS]]
+    out.used[ENDINGS] += 1
     row["command"] = command
     row["order"] = order
     row["lots"] = lots
@@ -465,8 +469,8 @@ def settle(
     accounts = tables.accounts
     resting = book.orders[maker]
     price = book.levels[resting["level"]]["price"]
-    row = out.fills[out.count[FILLS]]
-    out.count[FILLS] += 1
+    row = out.fills[out.used[FILLS]]
+    out.used[FILLS] += 1
     row["command"] = command
     row["maker"] = resting["number"]
     row["taker"] = order
@@ -564,8 +568,8 @@ def grant(tables: Tables, out: Out, command: int, fill: int, units: int, change:
     if account["grant"] == 0:
         tables.tally[0]["grants"] += 1
         account["grant"] = tables.tally[0]["grants"]
-    row = out.grants[out.count[GRANTS]]
-    out.count[GRANTS] += 1
+    row = out.grants[out.used[GRANTS]]
+    out.used[GRANTS] += 1
     row["command"] = command
     row["grant"] = account["grant"]
     row["holder"] = account["owner"]
@@ -611,7 +615,7 @@ def order_of(tables: Tables, row: Any) -> tuple[int, int]:
     target = row["target"]
     if target < 1 or target >= tables.book.tally[0]["next_order"]:
         return UNKNOWN_ORDER, NONE
-    slot = find_order(tables.book.index, target)
+    slot = find_order(tables.book.order_index, target)
     if slot == NONE:
         return ORDER_NOT_OPEN, NONE
     if tables.book.orders[slot]["party"] != row["account"]:
@@ -746,8 +750,8 @@ def journal(tables: Tables, out: Out, command: int, legs: Any, first: int, end: 
         accounts[leg["credit"]]["available"] += leg["amount"]
     for at in range(first, end):
         leg = legs[at]
-        row = out.postings[out.count[POSTINGS]]
-        out.count[POSTINGS] += 1
+        row = out.postings[out.used[POSTINGS]]
+        out.used[POSTINGS] += 1
         row["command"] = command
         row["debit"] = leg["debit"]
         row["credit"] = leg["credit"]
@@ -818,4 +822,3 @@ def refund(tables: Tables, out: Out, row: Any) -> int:
     post(tables, out, command, units, retired, lots, RETURN, 0)
     grant(tables, out, command, 0, units, -lots)
     return OK
-

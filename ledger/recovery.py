@@ -9,15 +9,19 @@ from ledger.requests import Requests
 from ledger.snapshots import Snapshots
 from ledger.state import State
 from ledger.store import Store
-from ledger.tables import Limits
+from ledger.tables import LIMITS, Limits
 
 
 def recover(
-    store: Store, snapshots: Snapshots | None, limits: Limits, on_entry: Callable[[int], None] | None = None
+    store: Store,
+    snapshots: Snapshots | None,
+    limits: Limits = LIMITS,
+    on_entry: Callable[[int], None] | None = None,
 ) -> Replay:
     """The fold over the whole log of `store`, which then knows its streams.
 
-    `on_entry(position)` is called after each entry. Raises Disagreement where the log is not what executing it gives.
+    `limits` are those of a log that does not state its own; `on_entry(position)` is called after each entry. Raises
+    Disagreement where the log is not what executing it gives.
     """
     replay = snapshots.newest(at_most=store.position) if snapshots is not None else None
     if replay is None:

@@ -1,8 +1,8 @@
 """The one writer: it alone decides, in one order, and answers only what is durable.
 
 A batch is cut into runs. Consecutive order commands are one kernel call and one flow block; a rare command ends the run
-and is decided by the domain. Everything a batch leads to is one append. What happens because time has passed is a system
-command that goes in before the first command at or past its due time, so where a batch was cut changes nothing.
+and is decided by the domain. Everything a batch leads to is one append. What happens because time has passed is a
+system command that goes in before the first command at or past its due time, so where a batch was cut changes nothing.
 
 After an append failed the sequencer is stopped: its state may be ahead of the log, and the only way on is to recover.
 """
@@ -121,9 +121,9 @@ class Sequencer:
     ) -> None:
         self.store = store
         self.state = state
-        self._requests = requests
-        self._keys = keys
-        self._clock = clock
+        self.requests = requests
+        self.keys = keys
+        self.clock = clock
         self._stopped = False
 
     def process(self, items: Sequence[Item]) -> list[Answer]:
@@ -159,8 +159,8 @@ class _Batch:
         self._sequencer = sequencer
         self._state = sequencer.state
         self._store = sequencer.store
-        self._requests = sequencer._requests
-        self._keys = sequencer._keys
+        self._requests = sequencer.requests
+        self._keys = sequencer.keys
         self._transaction = transaction
         self._run: list[tuple[Any, Any]] = []
         """Rows that wait for the end of the run, with their requests."""
@@ -190,7 +190,7 @@ class _Batch:
 
     def _stamp(self, at_ns: int | None) -> int:
         """House time: what was given or the clock, but never before the last command."""
-        return max(self._last_at_ns(), self._sequencer._clock() if at_ns is None else at_ns)
+        return max(self._last_at_ns(), self._sequencer.clock() if at_ns is None else at_ns)
 
     def _last_at_ns(self) -> int:
         return int(self._run[-1][0]["at_ns"][-1]) if self._run else self._state.at_ns
@@ -213,7 +213,7 @@ class _Batch:
         self._pending.append(self._answer_requests(admission, first, end))
 
     def _enqueue(self, rows: Any, requests: Any) -> tuple[int, int]:
-        """Let rows wait for the end of the run, with what becomes due before them; returns their places in the batch."""
+        """Let rows wait for the end of the run, and what is due before them happen; returns their places."""
         first = self._rows_before + self._run_rows
         while len(rows):
             due = self._state.catalogue.next_due()
@@ -271,9 +271,7 @@ class _Batch:
         decided = decide(self._state.catalogue, ask.command, actor=ask.actor, at_ns=at_ns)
         if isinstance(decided, Refusal):
             return decided
-        return self._carry_out(
-            decided, actor=ask.actor, at_ns=at_ns, request_id=ask.request_id, body_hash=body_hash
-        )
+        return self._carry_out(decided, actor=ask.actor, at_ns=at_ns, request_id=ask.request_id, body_hash=body_hash)
 
     def _carry_out(
         self, decided: Decided, *, actor: int, at_ns: int, request_id: bytes | None, body_hash: bytes | None
@@ -289,16 +287,14 @@ class _Batch:
         code = int(Code.OK)
         if len(rows):
             requests = None
-            if moves and request_id is not None:
+            if moves and request_id is not None and body_hash is not None:
                 requests = _request_row(number, request_id, body_hash)
             results, positions = self._execute(rows, legs, requests)
             if moves:
                 position = int(positions[-1])
                 code = int(results[-1]["code"])
         if code == Code.OK:
-            envelope = Envelope(
-                command=number, at_ns=at_ns, actor=actor, request_id=request_id, body_hash=body_hash
-            )
+            envelope = Envelope(command=number, at_ns=at_ns, actor=actor, request_id=request_id, body_hash=body_hash)
             first = self._append(envelope, decided.facts)
             position = position or first
         if request_id is not None and body_hash is not None:
@@ -336,11 +332,11 @@ class _Batch:
         rows = self._run[0][0] if len(self._run) == 1 else np.concatenate([rows for rows, _ in self._run])
         requests = []
         at = 0
-        for part, part_requests in self._run:
-            if part_requests is not None:
-                part_requests = part_requests.copy()
-                part_requests["command"] = self._state.next_command + at + np.arange(len(part))
-                requests.append(part_requests)
+        for part, asked in self._run:
+            if asked is not None:
+                numbered = asked.copy()
+                numbered["command"] = self._state.next_command + at + np.arange(len(part))
+                requests.append(numbered)
             at += len(part)
         self._run = []
         self._run_rows = 0
@@ -432,7 +428,7 @@ class _Batch:
             positions[new] = self._positions[first:end]
             results["code"][verdicts == REUSED] = Reason.REQUEST_ID_REUSED
             for at in np.flatnonzero(verdicts >= 0):
-                remembered = admission.answer(at)
+                remembered = admission.answer(int(at))
                 results[at] = remembered["result"]
                 positions[at] = remembered["position"]
             return OrderReplies(results, positions)
@@ -474,7 +470,7 @@ def system_rows(
     rows["at_ns"] = at_ns
     rows["actor"] = actor
     opened = int(state.tables.tally["accounts"][0])
-    numbers = {}
+    numbers: dict[AccountRef, int] = {}
     for row, ref in zip(rows, missing, strict=False):
         row["kind"] = Kind.OPEN_ACCOUNT
         row["account"] = ref.owner
@@ -522,7 +518,7 @@ def facts_of(store: Store, command: int, position: int) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _request_row(command: int, request_id: bytes, body_hash: bytes | None) -> Any:
+def _request_row(command: int, request_id: bytes, body_hash: bytes) -> Any:
     row = np.zeros(1, REQUEST)
     row["command"] = command
     row["request_id"] = np.void(request_id)

@@ -1,8 +1,8 @@
 """The shadow: a second process that executes the log as it grows, so that the house checks itself all day.
 
-It compares every section of every block with its own, takes state roots, which the writer records as ordinary commands,
-and writes snapshots. A root is due after a tick that asks for one and after every `root_every` commands. Where the log and
-the shadow disagree, the house must stop.
+It compares every section of every block with its own, takes state roots, which the writer records as ordinary
+commands, and writes snapshots. A root is due after a tick that asks for one and after every `root_every` commands.
+Where the log and the shadow disagree, the house must stop.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ class Snapshots:
         arrays["versions"] = np.frombuffer(streams.encode(), np.uint8)
         arrays["catalogue"] = np.frombuffer(canonical.snapshot(replay.state.catalogue), np.uint8)
         arrays["scalars"] = np.array(
-            [FORMAT, replay.position, replay.blocks, replay.epoch, replay.state.next_command, replay.state.at_ns], np.int64
+            [FORMAT, replay.position, replay.blocks, replay.epoch, replay.state.next_command, replay.state.at_ns],
+            np.int64,
         )
         arrays["running_hash"] = np.frombuffer(replay.running_hash, np.uint8)
         arrays["limits"] = np.array(replay.state.limits, np.int64)

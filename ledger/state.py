@@ -19,7 +19,7 @@ from domain.events import Envelope, Fact
 from ledger.accounts import reindex_accounts
 from ledger.effects import apply_fact
 from ledger.execution import Stop, execute
-from ledger.tables import Limits, Out, Tables, new_out, new_tables
+from ledger.tables import LIMITS, Limits, Out, Tables, new_out, new_tables
 from matching.book import reindex
 from matching.layout import NONE, Section
 
@@ -27,13 +27,19 @@ from matching.layout import NONE, Section
 class State:
     """The house at one moment."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        """`limits` hold until the log states its own, in its first fact."""
         self.catalogue = Catalogue()
         self.tables: Tables = new_tables(limits)
         self.out: Out = new_out()
         self.next_command = 1
         self.at_ns = 0
+
+    @property
+    def limits(self) -> Limits:
+        """Greatest number of rows of each pool."""
+        tables = self.tables
+        return Limits(orders=len(tables.book.orders), levels=len(tables.book.levels), accounts=len(tables.accounts))
 
     def apply(self, envelope: Envelope, fact: Fact) -> None:
         """Let a fact take effect."""
@@ -44,7 +50,7 @@ class State:
 
     def execute(self, commands: Any, legs: Any, at: int, leg_at: int) -> tuple[int, int, Stop]:
         """Run commands from `at` on into `self.out`, cleared before: (commands taken, legs taken, why it stopped)."""
-        self.out.count[:] = 0
+        self.out.used[:] = 0
         before = at
         self.tables, at, leg_at, stop = execute(self.tables, commands, legs, self.out, at, leg_at)
         if at > before:
@@ -64,7 +70,7 @@ class State:
             Section.GRANTS: out.grants,
             Section.ACCOUNTS: out.accounts,
         }
-        return {section: rows[: int(out.count[section])] for section, rows in written.items()}
+        return {section: rows[: int(out.used[section])] for section, rows in written.items()}
 
     @property
     def active_command(self) -> int:
@@ -117,11 +123,11 @@ class State:
         book.levels[: len(arrays["levels"])] = arrays["levels"]
         fresh.terms[: len(arrays["terms"])] = arrays["terms"]
         fresh.accounts[: len(arrays["accounts"])] = arrays["accounts"]
-        size = len(book.index)
+        size = len(book.order_index)
         while size < 2 * (int(book.tally["open_orders"][0]) + 1):
             size *= 2
-        book = book._replace(index=np.zeros(size, book.index.dtype))
-        reindex(book.index, book.orders, len(arrays["orders"]))
+        book = book._replace(order_index=np.zeros(size, book.order_index.dtype))
+        reindex(book.order_index, book.orders, len(arrays["orders"]))
         size = len(fresh.account_index)
         while size < 2 * (len(arrays["accounts"]) + 1):
             size *= 2

@@ -1,7 +1,7 @@
 """The store: the only place that appends to the log.
 
-An append is one transaction whose last entry is a flow block in stream `shard-0` with version = number of the block. Two
-writers that both believe to own the log write the same version next, so the second collides with the log's unique
+An append is one transaction whose last entry is a flow block in stream `shard-0` with version = number of the block.
+Two writers that both believe to own the log write the same version next, so the second collides with the log's unique
 (stream, version) and stops: that is the fence. Each block carries the running hash over every earlier entry.
 """
 
@@ -150,4 +150,3 @@ class LogIncomplete(ValueError):
     """The log does not end as every append ends it: it was cut or altered."""
 
     code = "log_truncated"
-

@@ -148,6 +148,10 @@ class Limits(NamedTuple):
     accounts: int = 1 << 24
 
 
+LIMITS = Limits()
+"""What a log gets that was not told otherwise: sixteen million open orders and as many accounts."""
+
+
 def new_tables(limits: Limits) -> Tables:
     """The state before the first command."""
     tables = Tables(
@@ -187,7 +191,7 @@ each posting fit beside them into BLOCK_BYTES."""
 
 
 class Room(IntEnum):
-    """Rows that one worst-case unit of work (a fill, an ending, a journal of 64 legs, a refund to 64 payees) may write."""
+    """Rows that one worst-case unit of work (a fill, an ending, a journal of 64 legs, a refund to 64 payees) writes."""
 
     POSTINGS = 144
     ACCOUNTS = 72
@@ -195,7 +199,7 @@ class Room(IntEnum):
 
 
 class Out(NamedTuple):
-    """Where the kernel writes the sections of the block at hand; `count[section]` rows are in use."""
+    """Where the kernel writes the sections of the block at hand; of which `used[section]` rows hold something."""
 
     results: np.ndarray[Any, np.dtype[np.void]]
     fills: np.ndarray[Any, np.dtype[np.void]]
@@ -203,7 +207,7 @@ class Out(NamedTuple):
     postings: np.ndarray[Any, np.dtype[np.void]]
     grants: np.ndarray[Any, np.dtype[np.void]]
     accounts: np.ndarray[Any, np.dtype[np.void]]
-    count: np.ndarray[Any, np.dtype[np.int64]]
+    used: np.ndarray[Any, np.dtype[np.int64]]
 
 
 def new_out(rows: dict[Section, int] = BLOCK_ROWS) -> Out:
@@ -214,5 +218,5 @@ def new_out(rows: dict[Section, int] = BLOCK_ROWS) -> Out:
         postings=np.zeros(rows[Section.POSTINGS], POSTING),
         grants=np.zeros(rows[Section.GRANTS], GRANT),
         accounts=np.zeros(rows[Section.ACCOUNTS], ACCOUNT_OPENED),
-        count=np.zeros(max(LAYOUTS) + 1, np.int64),
+        used=np.zeros(max(LAYOUTS) + 1, np.int64),
     )

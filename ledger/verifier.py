@@ -19,7 +19,7 @@ from ledger.mapper import from_entry
 from ledger.replay import Disagreement, Replay
 from ledger.state import State
 from ledger.store import Store
-from ledger.tables import NEGATIVE_KINDS, Limits
+from ledger.tables import LIMITS, NEGATIVE_KINDS, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,11 @@ class Verified:
     running_hash: bytes
 
 
-def verify(store: Store, limits: Limits, on_entry: Callable[[int], None] | None = None) -> Verified:
-    """Replay the whole log. Raises Disagreement at the first entry that is not what it must be."""
+def verify(store: Store, limits: Limits = LIMITS, on_entry: Callable[[int], None] | None = None) -> Verified:
+    """Replay the whole log. Raises Disagreement at the first entry that is not what it must be.
+
+    `limits` are those of a log that does not state its own. `on_entry(position)` is called after each entry.
+    """
     replay = Replay(State(limits))
     topic = TOPIC_OF[StateRootRecorded]
     roots = 0
@@ -54,7 +57,10 @@ def verify(store: Store, limits: Limits, on_entry: Callable[[int], None] | None 
             on_entry(found.position)
     if replay.state.active_command:
         raise Disagreement(
-            replay.position, f"the log ends within command {replay.state.active_command}", expected="its end", found="nothing"
+            replay.position,
+            f"the log ends within command {replay.state.active_command}",
+            expected="its end",
+            found="nothing",
         )
     check_balances(replay.position, replay.state)
     return Verified(
@@ -82,7 +88,7 @@ def check_balances(position: int, state: State) -> None:
     if len(below):
         raise Disagreement(position, f"account {below[0]} is below zero", expected=">= 0", found=accounts[below[0]])
     _check_holds(position, arrays, accounts)
-    _check_supply(position, arrays, accounts, balances)
+    _check_supply(position, arrays, balances)
 
 
 def _check_holds(position: int, arrays: dict[str, Any], accounts: Any) -> None:
@@ -98,15 +104,20 @@ def _check_holds(position: int, arrays: dict[str, Any], accounts: Any) -> None:
     if len(different):
         account = int(different[0])
         raise Disagreement(
-            position, f"held on account {account}", expected=int(explained[account]), found=int(accounts["held"][account])
+            position,
+            f"held on account {account}",
+            expected=int(explained[account]),
+            found=int(accounts["held"][account]),
         )
 
 
-def _check_supply(position: int, arrays: dict[str, Any], accounts: Any, balances: Any) -> None:
+def _check_supply(position: int, arrays: dict[str, Any], balances: Any) -> None:
     for number, series in enumerate(arrays["series"][1:], 1):
         issued = -int(balances[series["issuance"]])
         if issued != series["issued"] or issued + int(series["reserved"]) > series["supply_cap"]:
-            raise Disagreement(position, f"units issued of series {number}", expected=int(series["issued"]), found=issued)
+            raise Disagreement(
+                position, f"units issued of series {number}", expected=int(series["issued"]), found=issued
+            )
         carried = int(arrays["carries"]["remainder"][arrays["carries"]["series"] == number].sum())
         suspense = int(balances[series["suspense"]])
         if suspense * 1_000_000_000 != carried:

@@ -1,14 +1,14 @@
 """The revenue split: each amount runs through the weights of a series, and what is not a whole minor unit is carried.
 
-share = (carry + amount × weight) // 10^9 and carry = the rest, so over any number of sales a payee has received its exact
-weight of the sum, rounded down once. What the shares leave is the suspense of the series: exactly the sum of its
+share = (carry + amount × weight) // 10^9 and carry = the rest, so over any number of sales a payee has received its
+exact weight of the sum, rounded down once. What the shares leave is the suspense of the series: exactly the sum of its
 carries divided by 10^9. A refund is the same computation with a negative amount.
 """
 
 from __future__ import annotations
 
 from domain.values import PostingCode
-from ledger.accounts import AVAILABLE, RECEIVABLE, find_or_open, post
+from ledger.accounts import RECEIVABLE, find_or_open, post
 from ledger.tables import Out, Tables
 from matching.layout import NONE, PPB, kernel
 
@@ -76,4 +76,3 @@ def waterfall_of(tables: Tables, series: int, version: int) -> int:
     while at != NONE and tables.waterfalls[at]["version"] != version:
         at = int(tables.waterfalls[at]["previous"])
     return at
-

@@ -25,7 +25,7 @@ def new_book(*, series_max: int, orders_max: int, levels_max: int, index_size: i
     book = Book(
         levels=np.zeros(levels_max, LEVEL),
         orders=np.zeros(orders_max, ORDER),
-        index=np.zeros(index_size, ORDER_INDEX),
+        order_index=np.zeros(index_size, ORDER_INDEX),
         roots=np.full((series_max + 1, 2), NONE, np.int32),
         best=np.full((series_max + 1, 2), NONE, np.int32),
         path=np.zeros(64, np.int32),
@@ -39,9 +39,9 @@ def new_book(*, series_max: int, orders_max: int, levels_max: int, index_size: i
 
 def with_index_grown(book: Book) -> Book:
     """The same book with an index of twice the size. The index is no part of the state: it follows from the orders."""
-    index = np.zeros(2 * len(book.index), ORDER_INDEX)
+    index = np.zeros(2 * len(book.order_index), ORDER_INDEX)
     reindex(index, book.orders, int(book.tally["orders_top"][0]))
-    return book._replace(index=index)
+    return book._replace(order_index=index)
 
 
 @kernel
@@ -55,7 +55,7 @@ def reindex(index: Any, orders: Any, top: int) -> None:
 @kernel
 def home_of(number: int, mask: int) -> int:
     """Preferred place of an order number in the index."""
-    return ((np.int64(number) * GOLDEN) >> 20) & mask
+    return ((np.int64(number) * GOLDEN) >> 20) & mask  # type: ignore[return-value]
 
 
 @kernel
@@ -115,7 +115,7 @@ def has_room(book: Book) -> bool:
 @kernel
 def index_is_full(book: Book) -> bool:
     """Whether the index must grow before the next order may rest."""
-    return 2 * (book.tally[0]["open_orders"] + 1) > len(book.index)
+    return 2 * (book.tally[0]["open_orders"] + 1) > len(book.order_index)
 
 
 @kernel
@@ -164,7 +164,7 @@ def rest(book: Book, slot: int, number: int, party: int, series: int, side: int,
     level["tail"] = slot
     level["lots"] += lots
     level["count"] += 1
-    index_put(book.index, number, slot)
+    index_put(book.order_index, number, slot)
     book.tally[0]["open_orders"] += 1
 
 
@@ -193,7 +193,7 @@ def take_lots(book: Book, slot: int, lots: int) -> None:
     else:
         book.orders[behind]["ahead"] = ahead
     level["count"] -= 1
-    index_remove(book.index, order["number"])
+    index_remove(book.order_index, order["number"])
     book.tally[0]["open_orders"] -= 1
     if level["count"] == 0:
         close_level(book, at)
@@ -306,7 +306,7 @@ def close_level(book: Book, at: int) -> None:
         node = int(levels[node]["left"]) if price < levels[node]["price"] else int(levels[node]["right"])
     left = int(level["left"])
     right = int(level["right"])
-    if left != NONE and right != NONE:
+    if left != NONE and right != NONE:  # noqa: PLR1714  (plain for the JIT)
         # The next higher level takes this one's place in the tree; it has no left child.
         heir_depth = depth
         path[depth] = above

@@ -16,11 +16,12 @@ import tempfile
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.dispatcher import Dispatcher
 
 NONE = -1
 """No slot, no account, no series: what an integer link holds when it points nowhere."""
@@ -202,9 +203,7 @@ GRANT = np.dtype(
         ("lots", "<i8"),
     ]
 )
-ACCOUNT_OPENED = np.dtype(
-    [("command", "<i8"), ("account", "<i4"), ("owner", "<i4"), ("asset", "<i4"), ("kind", "<i4")]
-)
+ACCOUNT_OPENED = np.dtype([("command", "<i8"), ("account", "<i4"), ("owner", "<i4"), ("asset", "<i4"), ("kind", "<i4")])
 
 LAYOUTS: dict[Section, np.dtype[np.void]] = {
     Section.COMMANDS: COMMAND,
@@ -279,7 +278,7 @@ class Book(NamedTuple):
     """[levels_max] of LEVEL."""
     orders: np.ndarray[Any, np.dtype[np.void]]
     """[orders_max] of ORDER."""
-    index: np.ndarray[Any, np.dtype[np.void]]
+    order_index: np.ndarray[Any, np.dtype[np.void]]
     """[power of two] of ORDER_INDEX: open-addressing table from order number to slot, at most half full."""
     roots: np.ndarray[Any, np.dtype[np.int32]]
     """[series_max + 1, 2]: root of the price tree of (series, side)."""
@@ -291,6 +290,9 @@ class Book(NamedTuple):
     """[1] of BOOK_TALLY."""
 
 
+_FLAGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
+"""No reference counts (a kernel allocates nothing) and no calls: see docs/decisions/0002-the-kernel.md for figures."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -300,10 +302,10 @@ def kernel(function: F) -> F:
     The compiled code is kept on disk under a hash of *all* kernel sources: numba's own cache looks only at the file
     of the function itself and would go on running an edited callee's old rule.
     """
-    compiled = numba.njit(nogil=True, error_model="numpy", _nrt=False, forceinline=True)(function)
-    if not numba.config.DISABLE_JIT:
-        compiled._cache = _KernelCache(function)
-    return compiled  # type: ignore[no-any-return]
+    compiled: Any = numba.njit(**_FLAGS)(function)
+    if isinstance(compiled, Dispatcher):
+        compiled._cache = _KernelCache(function)  # noqa: SLF001  (numba has no public way to place the cache)
+    return cast("F", compiled)
 
 
 def kernel_sources() -> list[Path]:
@@ -368,7 +370,7 @@ class _SourcesLocator(_CacheLocator):
 
 
 class _KernelCacheImpl(CompileResultCacheImpl):
-    _locator_classes: list[type[_CacheLocator]] = [_SourcesLocator]  # noqa: RUF012
+    _locator_classes = [_SourcesLocator]  # type: ignore[list-item]  # noqa: RUF012
 
 
 class _KernelCache(FunctionCache):

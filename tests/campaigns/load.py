@@ -7,6 +7,7 @@ as a program this is the writer: `python -m tests.campaigns.load DATA --help`.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -69,6 +70,7 @@ def batch(seed: int, number: int) -> list[Item]:
     return items
 
 
+@functools.cache
 def requests_in(seed: int, number: int) -> list[int]:
     """Numbers of the requests of a batch."""
     found: list[int] = []
@@ -114,7 +116,7 @@ def open_house(data: Path, url: str | None = None, **options: Any) -> House:
 def prepare(data: Path, url: str | None = None) -> None:
     """Make the log and the market in it."""
     house = open_house(data, url, entropy=counted_entropy())
-    if house.store.position == 0:
+    if not house.state.catalogue.parties:
         house.process(list(setting_up(traders=TRADERS, series=SERIES)))
     house.close()
 
@@ -130,7 +132,6 @@ def main() -> int:
     arguments.add_argument("--acks", type=Path, help="file to acknowledge to, else stdout")
     arguments.add_argument("--synchronous", help="of the connection that writes (SQLite)")
     arguments.add_argument("--checkpoint-pages", type=int)
-    arguments.add_argument("--slow-recovery", action="store_true", help="say so after each entry that is read")
     parsed = arguments.parse_args()
     acks = os.open(parsed.acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if parsed.acks else 1
     os.write(acks, b"recovering\n")

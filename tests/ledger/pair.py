@@ -9,8 +9,8 @@ import numpy as np
 from domain.values import AccountKind
 from ledger.execution import Stop, execute
 from ledger.reference import OUTCOMES, ReferenceLedger
-from ledger.tables import OWNER, SERIES, Limits, Out, Tables, new_out, new_tables
-from matching.layout import ACCOUNT_OPENED, COMMAND, LEG, NONE, Kind, Phase, Section
+from ledger.tables import OWNER, Limits, Out, Tables, new_out, new_tables
+from matching.layout import COMMAND, LEG, NONE, Kind, Phase, Section
 
 PARTIES = 5
 SERIES_COUNT = 2
@@ -22,7 +22,12 @@ class Pair:
     """Kernel and twin with `PARTIES` parties, `SERIES_COUNT` series of one currency, and money for everybody."""
 
     def __init__(
-        self, *, maker_ppm: int = 500, taker_ppm: int = 2_000, tax_ppm: int = 190_000, royalty_ppm: int = 25_000,
+        self,
+        *,
+        maker_ppm: int = 500,
+        taker_ppm: int = 2_000,
+        tax_ppm: int = 190_000,
+        royalty_ppm: int = 25_000,
         rows: dict[Section, int] | None = None,
     ) -> None:
         self.tables: Tables = new_tables(SMALL)
@@ -55,7 +60,7 @@ class Pair:
             )
         for series in range(1, SERIES_COUNT + 1):
             row = self.tables.series[series]
-            limits = {"tick_minor": 3, "price_max": 10**6, "lots_max": 1_000, "notional_max": 10**8}
+            limits: dict[str, Any] = {"tick_minor": 3, "price_max": 10**6, "lots_max": 1_000, "notional_max": 10**8}
             for name, value in limits.items():
                 row[name] = value
             row["supply_cap"], row["royalty_ppm"], row["phase"], row["currency"] = 3_000, royalty_ppm, Phase.OPEN, 1
@@ -65,7 +70,13 @@ class Pair:
             row["fees"] = self.numbers[0, -CURRENCY, AccountKind.FEE_REVENUE]
             row["taxes"] = self.numbers[0, -CURRENCY, AccountKind.TAX_COLLECTED]
             self.twin.set_series(
-                series, currency=CURRENCY, supply_cap=3_000, issuer=series, resale=True, royalty_ppm=royalty_ppm, **limits
+                series,
+                currency=CURRENCY,
+                supply_cap=3_000,
+                issuer=series,
+                resale=True,
+                royalty_ppm=royalty_ppm,
+                **limits,
             )
         self.tables.tally["series"] = SERIES_COUNT
 
@@ -112,7 +123,7 @@ class Pair:
         self.twin.execute_all(commands, legs)
         at = leg_at = 0
         while True:
-            self.out.count[:] = 0
+            self.out.used[:] = 0
             self.tables, at, leg_at, stop = execute(self.tables, commands, legs, self.out, at, leg_at)
             written = {
                 Section.RESULTS: self.out.results,
@@ -123,7 +134,7 @@ class Pair:
                 Section.ACCOUNTS: self.out.accounts,
             }
             for section, rows in written.items():
-                self.kernel_rows[section].append(rows[: self.out.count[section]].copy())
+                self.kernel_rows[section].append(rows[: self.out.used[section]].copy())
             if stop == Stop.DONE:
                 break
 
@@ -131,7 +142,7 @@ class Pair:
         """Both wrote the same bytes in every section."""
         twin = self.twin.rows_as_arrays()
         for section in OUTCOMES:
-            kernel = np.concatenate(self.kernel_rows[section]) if self.kernel_rows[section] else np.zeros(0, ACCOUNT_OPENED)
+            kernel = np.concatenate(self.kernel_rows[section])
             if kernel.tobytes() != twin[section].tobytes():
                 for at, (left, right) in enumerate(zip(kernel, twin[section], strict=False)):
                     assert left == right, f"{section.name} row {at}: kernel {left}, twin {right}, {kernel.dtype.names}"

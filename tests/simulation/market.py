@@ -5,6 +5,7 @@ Every command is stamped, so the same calls give the same log, byte for byte.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -189,6 +190,7 @@ def requests_of(ids: Sequence[int], bodies: Sequence[int]) -> Any:
     return rows
 
 
+@functools.cache
 def request_id(number: int) -> bytes:
     """What `requests_of` makes of a number."""
     return bytes(requests_of([number], [0])["request_id"][0])
