@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Engine
 
@@ -40,14 +40,10 @@ PREFILL: Final = 10_000
 WARM_APPENDS: Final = 5
 NS: Final = 1_000_000_000
 
-Append = list[bytes]
+Append: TypeAlias = list[bytes]
 """The entries of one append."""
-
-
-class Peer(Protocol):
-    """Makes the entries of an append durable."""
-
-    def __call__(self, append: Append) -> None: ...
+Peer: TypeAlias = Callable[[Append], None]
+"""Makes the entries of an append durable."""
 
 
 @dataclass(slots=True)

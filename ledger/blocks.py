@@ -122,7 +122,10 @@ def decode_block(state: bytes | memoryview | bytearray) -> Block:
     """Read a block, with every bound checked. Raises BlockUnreadable."""
     if len(state) < HEADER.itemsize:
         raise BlockUnreadable(f"flow block of {len(state)} bytes is shorter than its header ({HEADER.itemsize})")
-    header = np.frombuffer(state, HEADER, 1)[0]
+    headers = np.frombuffer(state, HEADER, 1)
+    if not headers.flags.aligned:
+        return decode_block(bytes(state))
+    header = headers[0]
     if header["magic"] != MAGIC.rstrip(b"\0") or header["layout"] != LAYOUT_VERSION:
         raise BlockUnreadable(f"flow block has magic {header['magic']!r} and layout {header['layout']}")
     count = int(header["sections"])

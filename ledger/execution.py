@@ -128,6 +128,7 @@ def execute(tables: Tables, commands: Any, legs: Any, out: Out, at: int = 0, leg
     Returns (tables, at, leg_at, stop): the tables, exchanged if a hash table had to grow, how many commands and legs
     were taken in all, and why it stopped. A command that stopped with CONTINUE is taken; the next call resumes it.
     """
+    commands, legs = _read_only(commands), _read_only(legs)
     while True:
         at, leg_at, stop = run(tables, commands, legs, out, at, leg_at)
         if stop != GROW:
@@ -136,6 +137,13 @@ def execute(tables: Tables, commands: Any, legs: Any, out: Out, at: int = 0, leg
             tables = tables._replace(book=with_index_grown(tables.book))
         if 2 * (int(tables.tally["accounts"][0]) + ROOM_ACCOUNTS) > len(tables.account_index):
             tables = with_account_index_grown(tables)
+
+
+def _read_only(rows: Any) -> Any:
+    """A view that cannot be written, as rows out of the log are: the kernel is compiled for one type only."""
+    view = rows.view()
+    view.flags.writeable = False
+    return view
 
 
 @kernel

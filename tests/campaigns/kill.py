@@ -32,7 +32,8 @@ from tests.simulation.market import request_id
 
 NAME = "kill"
 LIFE_S_MAX = 0.4
-"""Longest time that a writer lives after it is ready."""
+RECOVERY_S_MAX = 1.0
+"""Longest time that a writer lives after it is ready, or after it began to recover."""
 AGAIN = 3
 """Batches that are asked again after a restart, beside the one whose reply was lost."""
 
@@ -94,7 +95,7 @@ def kill_and_reconcile(
     for cycle in range(arguments.cycles):
         while_recovering = cycle % 5 == 4
         in_recovery += while_recovering
-        life_s = float(draw.random()) * LIFE_S_MAX
+        life_s = float(draw.random()) * (RECOVERY_S_MAX if while_recovering else LIFE_S_MAX)
         try:
             run_and_kill(client, data, url, arguments.seed, life_s=life_s, while_recovering=while_recovering)
             reconcile(client, data, url, arguments.seed, thorough=cycle in {0, arguments.cycles - 1})
@@ -103,8 +104,10 @@ def kill_and_reconcile(
             break
         report.passed += 1
         report.progress(f"{database}: {cycle + 1} kills, {len(client.acknowledged)} commands acknowledged")
+    if not client.acknowledged:
+        report.fail(f"{database}: no writer lived long enough to acknowledge anything", replay=replay)
     return {
-        "cycles": cycle + 1 if arguments.cycles else 0,
+        "cycles": arguments.cycles,
         "killed_in_recovery": in_recovery,
         "commands_acknowledged": len(client.acknowledged),
         "batches_asked_again": client.repeated,
@@ -124,7 +127,7 @@ def run_and_kill(
         assert writer.stdout.readline() == b"recovering\n", "the writer did not start"
         if not while_recovering:
             assert writer.stdout.readline() == b"ready\n", "the writer did not recover"
-        alive_until = time.monotonic() + (life_s / 8 if while_recovering else life_s)
+        alive_until = time.monotonic() + life_s
         # The pipe holds 64 KiB, which a life does not fill, so the writer never waits for its client.
         while time.monotonic() < alive_until and writer.poll() is None:
             time.sleep(min(0.005, max(0.0, alive_until - time.monotonic())))
