@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
 
 from sqlalchemy import URL, make_url
 
-from domain.commands import OpenHouse, RecordStateRoot
+from domain.commands import OpenHouse
 from domain.values import HOUSE
 from ledger.keys import KeyStore, SqliteKeyStore
 from ledger.recorder import LogRecorder
 from ledger.recovery import recover
-from ledger.replay import Replay
 from ledger.requests import Requests
 from ledger.schema import migrate
 from ledger.sequencer import Answer, Ask, Item, Sequencer
-from ledger.shadow import Shadow
 from ledger.snapshots import Snapshots
 from ledger.state import State
-from ledger.store import Appended, Store
+from ledger.store import Store
 from ledger.tables import LIMITS, Limits
 from ledger.writer import Writer
+
+PRIVATE_FOLDER: Final = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,34 @@ class Places:
     def socket(self) -> Path:
         return self.data / "writer.sock"
 
+    @property
+    def shown_url(self) -> str:
+        """The log's URL without its password."""
+        return self.log_url.render_as_string(hide_password=True)
+
 
 def places(data: Path, log_url: str | None = None) -> Places:
-    """The places below a data folder; without a URL the log is a SQLite file in it."""
+    """The places below a data folder; without a URL the log is a SQLite file in it. Raises ArgumentError for no URL."""
     url = make_url(log_url) if log_url else URL.create("sqlite", database=str(data / "log.sqlite"))
     return Places(data, url)
+
+
+def make_log(where: Places) -> None:
+    """Make the data folder and the log's table, or bring it to this release's schema; twice changes nothing."""
+    where.data.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    migrate(where.log_url)
+
+
+@contextmanager
+def log_for_reading(where: Places) -> Iterator[LogRecorder]:
+    """The log as it is, beside whoever writes it. Raises SchemaMissing, SchemaUnknown or LogUnavailable."""
+    with LogRecorder(where.log_url) as recorder:
+        yield recorder
+
+
+def key_store(where: Places, entropy: Callable[[int], bytes] = os.urandom) -> KeyStore:
+    """The keys of the data folder, made if there are none."""
+    return SqliteKeyStore(where.keys, entropy)
 
 
 class House:
@@ -68,33 +94,49 @@ class House:
         limits: Limits = LIMITS,
         on_entry: Callable[[int], None] | None = None,
     ) -> None:
-        """Open, migrate if new, recover, and be ready to decide. Raises the outages and refusals of the log."""
+        """Open, migrate if new, recover, and be ready to decide. Raises the outages and refusals of the log.
+
+        `on_entry(position)` is called after each entry that is replayed.
+        """
         assert __debug__, "the invariants are assertions: do not run with -O"
-        where.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_log(where)
         self.where = where
-        migrate(where.log_url.render_as_string(hide_password=False))
         self.recorder = LogRecorder(where.log_url)
         try:
             self.recorder.lock_writer()
-            self.keys: KeyStore = SqliteKeyStore(where.keys, entropy)
+            self.keys = key_store(where, entropy)
             self.store = Store(self.recorder)
             self.snapshots = Snapshots(where.snapshots)
             replay = recover(self.store, self.snapshots, limits, on_entry)
             self.sequencer = Sequencer(self.store, replay.state, replay.requests or Requests(), self.keys, clock)
+            self._clock = clock
+            if not self.state.catalogue.opened:
+                opening = OpenHouse(
+                    orders_max=limits.orders, levels_max=limits.levels, accounts_max=limits.accounts
+                )
+                self.process([Ask(opening, HOUSE)])
         except BaseException:
             self.recorder.close()
             raise
-        self._clock = clock
-        if not self.state.catalogue.opened:
-            self.process([Ask(OpenHouse(**{f"{name}_max": size for name, size in limits._asdict().items()}), HOUSE)])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def state(self) -> State:
         return self.sequencer.state
 
-    def process(self, items: list[Item]) -> list[Answer]:
+    def process(self, items: Sequence[Item]) -> list[Answer]:
         """Decide items in this thread."""
         return self.sequencer.process(items)
+
+    def end_of_day(self, at_ns: int) -> None:
+        """Nothing more happens before `at_ns`: the moment to wait for a state root of the shadow."""
 
     def writer(self) -> Writer:
         """The writer thread, not yet started. From its start on only it may process."""
@@ -102,17 +144,3 @@ class House:
 
     def close(self) -> None:
         self.recorder.close()
-
-
-def follow_as_shadow(where: Places, submit: Callable[[RecordStateRoot], None]) -> None:
-    """Execute the log as it grows, hand state roots to `submit`, write snapshots. Ends with what `submit` raises, or
-    with Disagreement.
-    """
-    snapshots = Snapshots(where.snapshots)
-    with LogRecorder(where.log_url) as recorder:
-        replay = snapshots.newest(at_most=recorder.max_position()) or Replay(State(), Requests())
-        shadow = Shadow(replay, snapshots, submit)
-        with recorder.subscribe(gt=replay.position) as subscription:
-            for told in subscription:
-                stream = str(told.originator_id)
-                shadow.feed(Appended(told.id, stream, told.originator_version, told.topic, told.state))

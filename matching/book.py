@@ -75,10 +75,10 @@ def find_order(index: Any, number: int) -> int:
     place = home_of(number, mask)
     while True:
         there = index[place]["number"]
-        if there == number:
-            return int(index[place]["slot"])
         if there == 0:
             return NONE
+        if there == number:
+            return int(index[place]["slot"])
         place = (place + 1) & mask
 
 

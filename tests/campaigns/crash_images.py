@@ -1,9 +1,9 @@
 """What a disk may hold after a crash, and that the house recovers from all of it.
 
-A real writer runs under load with a shim that records every write, sync, truncation and removal of its log's files, and
-its acknowledgements among them. An image is what a power cut may leave: everything up to the last sync of a file, and of
-what came after it nothing, everything, some of it, or some of it torn at 512-byte sectors. Each image is recovered the
-real way; every acknowledged command must be in it once, and no batch in part.
+A real writer runs under load with a shim that records every write, sync, truncation and removal of its log's files,
+and its acknowledgements among them. An image is what a power cut may leave: everything up to the last sync of a file,
+and of what came after it nothing, everything, some of it, or some of it torn at 512-byte sectors. Each image is
+recovered the real way; every acknowledged command must be in it once, and no batch in part.
 
 With `synchronous=NORMAL` the writer acknowledges before it syncs. The same images of such a run must show lost
 commands, or this campaign could not see any, and fails.
@@ -88,7 +88,9 @@ def work(report: Report, arguments: argparse.Namespace) -> None:
         if hasty.images_with_loss:
             report.passed += 1
         else:
-            report.fail("synchronous=NORMAL lost nothing: these images prove nothing", replay=f"--count {arguments.count}")
+            report.fail(
+                "synchronous=NORMAL lost nothing: these images prove nothing", replay=f"--count {arguments.count}"
+            )
 
 
 def _quick_folder() -> str | None:
@@ -371,7 +373,9 @@ def check_promises(replay: Replay, present: Counter[bytes], promised: Acknowledg
             continue
         result = known["result"]
         held = (int(result["command"]), int(result["order"]), int(result["code"]))
-        assert held == (command, order, code), f"request {number}: acknowledged {(command, order, code)}, in the log {held}"
+        assert held == (command, order, code), (
+            f"request {number}: acknowledged {(command, order, code)}, in the log {held}"
+        )
     return missing
 
 

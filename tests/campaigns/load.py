@@ -32,6 +32,7 @@ from tests.simulation.market import (
     request_id,
     requests_of,
     setting_up,
+    writing_connection,
 )
 
 LIMITS = Limits(orders=1 << 14, levels=1 << 10, accounts=1 << 12)
@@ -137,9 +138,9 @@ def main() -> int:
     os.write(acks, b"recovering\n")
     house = open_house(parsed.data, parsed.url)
     if parsed.synchronous:
-        house.recorder._database._writer.execute(f"PRAGMA synchronous = {parsed.synchronous}")  # type: ignore[attr-defined]
+        writing_connection(house.recorder).execute(f"PRAGMA synchronous = {parsed.synchronous}")
     if parsed.checkpoint_pages:
-        house.recorder._database._writer.execute(f"PRAGMA wal_autocheckpoint = {parsed.checkpoint_pages}")  # type: ignore[attr-defined]
+        writing_connection(house.recorder).execute(f"PRAGMA wal_autocheckpoint = {parsed.checkpoint_pages}")
     os.write(acks, b"ready\n")
     for number in range(parsed.first, parsed.first + parsed.batches):
         os.write(acks, ack_line(number, house.process(batch(parsed.seed, number))))

@@ -129,27 +129,18 @@ def test_a_damaged_snapshot_is_passed_over(tmp_path: Path) -> None:
     watch = Watch(tmp_path, snapshot_every=8)
     watch.desk.set_up()
     watch.catch_up()
-    files = sorted(tmp_path.glob("*.npz"))
+    files = sorted(tmp_path.glob("*.snapshot"))
     assert len(files) >= 2
     random = np.random.default_rng(5)
     whole = files[-1].read_bytes()
-    for _ in range(40):
+    for _ in range(200):
         at = int(random.integers(len(whole)))
         files[-1].write_bytes(whole[:at] + bytes([whole[at] ^ 1 << int(random.integers(8))]) + whole[at + 1 :])
-        damaged = load(files[-1])
-        # A flipped bit in the archive's own padding or names may leave every array as it was.
-        assert damaged is None or damaged.running_hash == load_bytes(files[-1], whole).running_hash
+        assert load(files[-1]) is None
     files[-1].write_bytes(whole[: len(whole) // 2])
     found = watch.snapshots.newest(at_most=watch.desk.store.position)
     assert found is not None
     assert found.position == int(files[-2].stem)
-
-
-def load_bytes(file: Path, whole: bytes) -> Replay:
-    file.write_bytes(whole)
-    replay = load(file)
-    assert replay is not None
-    return replay
 
 
 def test_the_shadow_stops_at_an_entry_that_executing_does_not_give(watch: Watch) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -179,8 +179,8 @@ def new_orders(
     return rows
 
 
-def requests_of(ids: Sequence[int], bodies: Sequence[int]) -> Any:
-    """Rows of REQUEST from small numbers."""
+def requests_of(ids: Any, bodies: Any) -> Any:
+    """Rows of REQUEST from small numbers, one for each."""
     rows = np.zeros(len(ids), REQUEST)
     for name, numbers in (("request_id", ids), ("body_hash", bodies)):
         words = np.zeros((len(rows), 2), np.int64)
@@ -212,8 +212,14 @@ def quick_log(file: Path) -> LogRecorder:
     """A log in a file that is not synced: durable against everything but the loss of power, and quick."""
     migrate(f"sqlite:///{file}")
     recorder = LogRecorder(f"sqlite:///{file}")
-    recorder._database._writer.execute("PRAGMA synchronous = OFF")
+    writing_connection(recorder).execute("PRAGMA synchronous = OFF")
     return recorder
+
+
+def writing_connection(recorder: LogRecorder) -> Any:
+    """The driver's connection that appends to a log in SQLite, to set what no user of the recorder may."""
+    database: Any = recorder._database
+    return database._writer
 
 
 def no_clock() -> int:
