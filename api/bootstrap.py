@@ -111,9 +111,7 @@ class House:
             self.sequencer = Sequencer(self.store, replay.state, replay.requests or Requests(), self.keys, clock)
             self._clock = clock
             if not self.state.catalogue.opened:
-                opening = OpenHouse(
-                    orders_max=limits.orders, levels_max=limits.levels, accounts_max=limits.accounts
-                )
+                opening = OpenHouse(orders_max=limits.orders, levels_max=limits.levels, accounts_max=limits.accounts)
                 self.process([Ask(opening, HOUSE)])
         except BaseException:
             self.recorder.close()

@@ -205,15 +205,11 @@ class RevenueFold:
             return (number is None or row.series == number) and (month is None or row.month == month)
 
         payees = [
-            row
-            for _, row in sorted(self._payee_months.items())
-            if asked(row) and (payee is None or row.payee == payee)
+            row for _, row in sorted(self._payee_months.items()) if asked(row) and (payee is None or row.payee == payee)
         ]
         shown = {(row.month, row.series) for row in payees}
         rows = [
-            row
-            for key, row in sorted(self._series_months.items())
-            if asked(row) and (payee is None or key in shown)
+            row for key, row in sorted(self._series_months.items()) if asked(row) and (payee is None or key in shown)
         ]
         return Report(
             position=self._position,
@@ -260,7 +256,7 @@ class RevenueFold:
             return
         postings, into, out_of = postings[touched], into[touched], out_of[touched]
         assert not np.any((into != 0) & (out_of != 0)), "nothing moves from suspense to suspense"
-        asked = commands[postings["command"] - commands[0]["command"]]
+        asked = commands[np.searchsorted(commands["command"], postings["command"])]
         series = into + out_of
         months = asked["at_ns"].view("M8[ns]").astype("M8[M]").astype(np.int64)
         versions = np.where(asked["kind"] == int(Kind.REFUND), asked["target"], 0)
@@ -310,7 +306,7 @@ class RevenueFold:
             row.other_minor += amount if comes_in else -amount
 
     def _split(self, row: SeriesMonth, version: int, source: str, amount: int, at: int) -> None:
-        """What each payee is entitled to of an amount, in ppb, is carried until it is paid."""
+        """What each payee is entitled to of an amount, in ppb, is carried until it is paid. Version 0 is the newest."""
         weights = self._waterfalls[row.series][version - 1]
         carried = self._carried[row.series]
         for payee, weight in weights.items():

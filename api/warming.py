@@ -42,13 +42,13 @@ def _rehearse(folder: Path) -> None:
         house.process(
             [
                 Ask(
-                    RegisterParty(kind=PartyKind.COMPANY, legal_name="Warm", country="US", roles=roles), HOUSE, bytes(16)
+                    RegisterParty(kind=PartyKind.COMPANY, legal_name="Warm", country="US", roles=roles),
+                    HOUSE,
+                    bytes(16),
                 ),
                 Ask(RegisterCurrency(code="USD", exponent=2), HOUSE),
                 Ask(
-                    RecordDeposit(
-                        party=1, currency=1, amount_minor=1, reference="warm", effective_day="1970-01-01"
-                    ),
+                    RecordDeposit(party=1, currency=1, amount_minor=1, reference="warm", effective_day="1970-01-01"),
                     1,
                 ),
             ]

@@ -23,8 +23,8 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Engine
 
-from benchmarks.harness import Result, at_least_one, emit, fresh_log, machine, parser, percentile, say, workspace
-from benchmarks.market import build, flow_commands, new_sequencer, submit
+from benchmarks.harness import Result, at_least_one, emit, fresh_house, machine, parser, percentile, say, workspace
+from benchmarks.market import build, flow_commands, submit
 from ledger.engines import COPY_FROM_BYTES, open_engine
 from ledger.sequencer import Orders, Sequencer
 from tests.postgres import throwaway_server
@@ -230,19 +230,17 @@ def binary_copy(states: Append) -> bytes:
 @contextmanager
 def sqlite_bed(folder: Path, commands: Any) -> Iterator[Bed]:
     with (
-        fresh_log(folder / "house") as store,
+        fresh_house(folder / "house") as sequencer,
         raw_file(folder / "raw") as raw,
         bare_sqlite(folder / "bare.sqlite") as bare,
     ):
-        sequencer = new_sequencer(store)
         yield Bed("sqlite", sequencer, build(sequencer, commands), raw, bare)
 
 
 @contextmanager
 def postgres_bed(folder: Path, url: str, commands: Any) -> Iterator[Bed]:
     """`folder` is on the disk of the server, so that the raw limit is that of the same disk."""
-    with fresh_log(folder / "house", url) as store, raw_file(folder / "raw") as raw, bare_postgres(url) as bare:
-        sequencer = new_sequencer(store)
+    with fresh_house(folder / "house", url) as sequencer, raw_file(folder / "raw") as raw, bare_postgres(url) as bare:
         yield Bed("postgres", sequencer, build(sequencer, commands), raw, bare)
 
 

@@ -23,13 +23,16 @@ from statistics import median
 from typing import Any, Final
 
 import numba
+import numpy as np
 from pysqlite3 import dbapi2 as sqlite
 from rich.console import Console
 from rich.table import Table
 
 from api.bootstrap import House, places
 from benchmarks.market import START_NS
-from ledger.store import Store
+from ledger.keys import MemoryKeyStore
+from ledger.requests import Requests
+from ledger.sequencer import Sequencer
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -149,10 +152,14 @@ def workspace() -> Iterator[Path]:
 
 
 @contextmanager
-def fresh_log(folder: Path, url: str | None = None) -> Iterator[Store]:
-    """An empty log, opened as the house opens one: a SQLite file in `folder`, or the database at `url`."""
-    house = House(places(folder, url), clock=lambda: START_NS)
-    try:
-        yield house.store
-    finally:
-        house.close()
+def fresh_house(folder: Path, url: str | None = None) -> Iterator[Sequencer]:
+    """The writer of an empty log, which is a SQLite file in `folder` or the database at `url`.
+
+    Its clock advances by a microsecond at every look. Its keys are in memory: a commit for the key of each party is
+    not what a bench measures.
+    """
+    ticks = iter(range(START_NS, 2**63, 1_000))
+    entropy = np.random.default_rng(1)
+    with House(places(folder, url), clock=lambda: next(ticks)) as house:
+        keys = MemoryKeyStore(entropy.bytes)
+        yield Sequencer(house.store, house.state, Requests(), keys, lambda: next(ticks))

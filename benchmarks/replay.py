@@ -12,16 +12,18 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter_ns, process_time_ns
 from typing import Any, Final, ParamSpec
 
-from benchmarks.harness import Result, at_least_one, emit, fresh_log, machine, parser, say, workspace
-from benchmarks.market import build, flow_commands, new_sequencer, submit
+from benchmarks.harness import Result, at_least_one, emit, fresh_house, machine, parser, say, workspace
+from benchmarks.market import build, flow_commands, submit
 from ledger.blocks import chain, decode_block
 from ledger.replay import OUTCOMES, Replay, compare
+from ledger.snapshots import Snapshots, load
 from ledger.state import State
 from ledger.store import Appended, Store
-from ledger.tables import Limits
+from ledger.tables import LIMITS
 from matching.layout import Section
 
 BENCH: Final = "replay"
@@ -35,46 +37,32 @@ P = ParamSpec("P")
 
 
 class Before:
-    """The house as it is before the flow, found by replaying the log up to there."""
+    """The house as it is before the flow, found by replaying the log up to there and kept in a snapshot."""
 
-    def __init__(self, store: Store, position: int) -> None:
+    def __init__(self, store: Store, position: int, folder: Path) -> None:
         self.position = position
-        replay = Replay(State(Limits()))
+        replay = Replay(State(LIMITS))
         for entry in store.read(1, position):
             replay.feed(entry)
-        self._replay = replay
-        self._arrays = {name: rows.copy() for name, rows in replay.state.arrays()}
-
-    def state(self) -> State:
-        """A state of its own at that moment."""
-        state = State(Limits())
-        before = self._replay.state
-        arrays = {name: rows.copy() for name, rows in self._arrays.items()}
-        state.restore(before.catalogue, arrays, before.next_command, before.at_ns)
-        return state
+        self._file = Snapshots(folder).save(replay)
 
     def replay(self) -> Replay:
-        """A replay that goes on from that moment."""
-        before = self._replay
-        return Replay(
-            self.state(),
-            position=before.position,
-            running_hash=before.running_hash,
-            blocks=before.blocks,
-            versions=dict(before.versions),
-        )
+        """A replay that goes on from that moment, as the verifier's does: it learns no requests."""
+        replay = load(self._file)
+        assert replay is not None, self._file
+        replay.requests = None
+        return replay
 
 
 def measure(flow: str, commands: int, rounds: int) -> list[Result]:
     """The figures of one flow."""
     say(BENCH, f"{flow}: building a house and a log of {commands:,} commands")
-    with workspace() as folder, fresh_log(folder) as store:
-        sequencer = new_sequencer(store)
+    with workspace() as folder, fresh_house(folder / "house") as sequencer:
+        store = sequencer.store
         rows = build(sequencer, flow_commands(flow, commands))
         position = store.position
         submit(sequencer, rows, BATCH)
-        del sequencer
-        before = Before(store, position)
+        before = Before(store, position, folder / "before")
         say(BENCH, f"{flow}: {rounds} rounds over {store.position - position} blocks")
         return rates(flow, store, before, commands, rounds)
 
@@ -124,7 +112,7 @@ def _hash(entries: Iterable[Appended]) -> None:
 
 def _shares(before: Before, entries: Sequence[Appended]) -> dict[str, float]:
     """What executing, comparing and hashing each take of the three, by CPU time and one block at a time."""
-    state = before.state()
+    state = before.replay().state
     spent = {"execute": 0, "compare": 0, "hash": 0}
     running_hash = bytes(32)
     for entry in entries:

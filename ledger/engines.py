@@ -119,7 +119,15 @@ def _is_in_memory(url: URL) -> bool:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    options: dict[str, Any] = {"poolclass": StaticPool} if _is_in_memory(url) else {"max_overflow": _ANY_NUMBER}
+    options: dict[str, Any] = {"max_overflow": _ANY_NUMBER}
+    if _is_in_memory(url):
+        # There is one connection, so giving it back must not roll back what the writer has begun on it.
+        options = {
+            "poolclass": StaticPool,
+            "pool_reset_on_return": None,
+            "isolation_level": "AUTOCOMMIT",
+            "skip_autocommit_rollback": True,
+        }
     engine = create_engine(
         url.set(drivername="sqlite"),
         module=sqlite,

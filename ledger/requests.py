@@ -1,8 +1,8 @@
 """Repeated requests: the same request id with the same body gets the same reply, with another body it is refused.
 
 What is remembered of a request is its id, the hash of its body, and the result and position it was answered with. It is
-kept in two generations of seven days of house time; when the younger is full of days it becomes the older one, and the
-older one is dropped whole. Nothing here influences what a command does, so it is no part of the state root.
+kept by weeks of house time, this one and the one before, each dropped whole, so for seven to fourteen days. Nothing
+here influences what a command does, so it is no part of the state root.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from domain.events import Envelope
 from matching.book import GOLDEN
 from matching.layout import NONE, REQUEST, RESULT, kernel
 
-GENERATION_NS = 7 * 86_400 * 1_000_000_000
+WEEK_NS = 7 * 86_400 * 1_000_000_000
 
 REMEMBERED = np.dtype(
     [
@@ -98,7 +98,7 @@ def reindex_requests(index: Any, rows: Any, count: int) -> None:
 
 
 class _Generation:
-    """Requests first seen in one span of seven days."""
+    """Requests first seen in one week."""
 
     def __init__(self) -> None:
         self.rows = np.zeros(1024, REMEMBERED)
@@ -145,10 +145,10 @@ class Requests:
     def __init__(self) -> None:
         self._young = _Generation()
         self._old = _Generation()
-        self._since_ns = 0
+        self._week = 0
 
     def admit(self, requests: Any, at_ns: int) -> Admission:
-        """Judge `requests` (REQUEST), in order; the new ones count as seen from now on."""
+        """Judge `requests` (REQUEST), in order, of the week of `at_ns`; the new ones are known from now on."""
         self._age(at_ns)
         young = self._young
         young.reserve(len(requests))
@@ -190,10 +190,10 @@ class Requests:
         self.admit(requests, at_ns).remember(result, position)
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
-        """What is remembered, for a snapshot: the rows of both generations and when the younger began."""
+        """What is remembered, for a snapshot: the rows of both generations and the week of the younger."""
         yield "young", self._young.rows[: self._young.count]
         yield "old", self._old.rows[: self._old.count]
-        yield "since_ns", np.array([self._since_ns], np.int64)
+        yield "week", np.array([self._week], np.int64)
 
     def restore(self, arrays: dict[str, Any]) -> None:
         """Remember what `arrays` says. An empty one leaves this memory empty."""
@@ -203,14 +203,23 @@ class Requests:
             generation.rows[: len(rows)] = rows
             generation.count = len(rows)
             reindex_requests(generation.index, generation.rows, len(rows))
-        self._since_ns = int(arrays["since_ns"][0]) if "since_ns" in arrays else 0
+        self._week = int(arrays["week"][0]) if "week" in arrays else 0
 
     def _age(self, at_ns: int) -> None:
-        age_ns = at_ns - self._since_ns
-        if age_ns >= GENERATION_NS:
-            self._old = self._young if age_ns < 2 * GENERATION_NS else _Generation()
+        week = at_ns // WEEK_NS
+        if week > self._week:
+            self._old = self._young if week == self._week + 1 else _Generation()
             self._young = _Generation()
-            self._since_ns = at_ns
+            self._week = week
+
+
+def by_week(at_ns: Any) -> Iterator[slice]:
+    """The parts of never decreasing times ([n] i8) that lie in one week each."""
+    first = 0
+    while first < len(at_ns):
+        end = int(np.searchsorted(at_ns, (int(at_ns[first]) // WEEK_NS + 1) * WEEK_NS))
+        yield slice(first, end)
+        first = end
 
 
 def body_hash_of(row: Any) -> bytes:

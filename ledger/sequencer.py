@@ -9,7 +9,7 @@ After an append failed the sequencer is stopped: its state may be ahead of the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -29,7 +29,7 @@ from ledger.execution import Stop
 from ledger.keys import KeyStore
 from ledger.mapper import from_entry, stream_of, to_entry
 from ledger.refunds import check_trade
-from ledger.requests import NEW, REUSED, Admission, Requests, body_hash_of
+from ledger.requests import NEW, REUSED, Admission, Requests, body_hash_of, by_week
 from ledger.state import State
 from ledger.store import SHARD, Store, Transaction
 from matching.layout import (
@@ -127,20 +127,23 @@ class Sequencer:
         self._stopped = False
 
     def process(self, items: Sequence[Item]) -> list[Answer]:
-        """Decide `items` in order, append what they led to in one transaction, and answer each.
+        """Decide `items` in order, append durably what they led to, and answer each.
 
         Raises SequencerStopped, or the outage that stops the sequencer.
         """
         if self._stopped:
             raise SequencerStopped("the writer stopped after a failed append; recover it from the log")
         self._stopped = True
-        with self.store.transaction() as transaction:
-            batch = _Batch(self, transaction)
-            for item in items:
-                batch.add(item)
-            batch.finish()
+        answers: list[Answer] = []
+        for part in appends(items):
+            with self.store.transaction() as transaction:
+                batch = _Batch(self, transaction)
+                for item in part:
+                    batch.add(item)
+                batch.finish()
+            answers += batch.answers()
         self._stopped = False
-        return batch.answers()
+        return answers
 
     def stop(self) -> None:
         """Accept nothing more: the shadow disagrees, or whoever runs the house has lost faith in it."""
@@ -150,6 +153,25 @@ class Sequencer:
         """When something happens next because time passes."""
         due = self.state.catalogue.next_due()
         return due.due_ns if due else None
+
+
+def appends(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Cut a batch before each command whose decision reads the log, so that what came before it can be read there."""
+    first = 0
+    for at, item in enumerate(items):
+        if at > first and isinstance(item, Ask) and isinstance(item.command, RefundSale):
+            yield items[first:at]
+            first = at
+    if items:
+        yield items[first:]
+
+
+class _Admitted(NamedTuple):
+    """Requests of one week, and the places in the batch of the rows that were new."""
+
+    admission: Admission
+    first: int
+    end: int
 
 
 class _Batch:
@@ -169,7 +191,7 @@ class _Batch:
         """(results, positions) of each run that ended, in order."""
         self._rows_before = 0
         self._pending: list[Callable[[], Answer]] = []
-        self._admissions: list[tuple[Admission, int, int]] = []
+        self._admitted: list[_Admitted] = []
         self._replies: dict[int, Reply] = {}
 
     # -- taking items --------------------------------------------------------------------------------------------------
@@ -206,11 +228,14 @@ class _Batch:
         if orders.requests is None:
             self._pending.append(self._answer_rows(*self._enqueue(rows, None)))
             return
-        admission = self._requests.admit(orders.requests, self._last_at_ns())
-        new = admission.verdicts == NEW
-        first, end = self._enqueue(rows[new], orders.requests[new])
-        self._admissions.append((admission, first, end))
-        self._pending.append(self._answer_requests(admission, first, end))
+        admitted: list[_Admitted] = []
+        for part in by_week(rows["at_ns"]):
+            requests = orders.requests[part]
+            admission = self._requests.admit(requests, int(rows["at_ns"][part.start]))
+            new = admission.verdicts == NEW
+            admitted.append(_Admitted(admission, *self._enqueue(rows[part][new], requests[new])))
+        self._admitted += admitted
+        self._pending.append(self._answer_requests(admitted))
 
     def _enqueue(self, rows: Any, requests: Any) -> tuple[int, int]:
         """Let rows wait for the end of the run, and what is due before them happen; returns their places."""
@@ -411,29 +436,37 @@ class _Batch:
         else:
             self._results = np.concatenate([np.empty(0, RESULT)] + [results for results, _ in self._done])
             self._positions = np.concatenate([np.empty(0, np.int64)] + [positions for _, positions in self._done])
-        for admission, first, end in self._admissions:
+        for admission, first, end in self._admitted:
             admission.remember(self._results[first:end], self._positions[first:end])
         return [answer() for answer in self._pending]
 
     def _answer_rows(self, first: int, end: int) -> Callable[[], Answer]:
         return lambda: OrderReplies(self._results[first:end], self._positions[first:end])
 
-    def _answer_requests(self, admission: Admission, first: int, end: int) -> Callable[[], Answer]:
+    def _answer_requests(self, admitted: Sequence[_Admitted]) -> Callable[[], Answer]:
         def answer() -> Answer:
-            verdicts = admission.verdicts
-            results = np.zeros(len(verdicts), RESULT)
-            positions = np.zeros(len(verdicts), np.int64)
-            new = verdicts == NEW
-            results[new] = self._results[first:end]
-            positions[new] = self._positions[first:end]
-            results["code"][verdicts == REUSED] = Reason.REQUEST_ID_REUSED
-            for at in np.flatnonzero(verdicts >= 0):
-                remembered = admission.answer(int(at))
-                results[at] = remembered["result"]
-                positions[at] = remembered["position"]
-            return OrderReplies(results, positions)
+            parts = [self._replies_of(*part) for part in admitted]
+            return OrderReplies(
+                np.concatenate([np.empty(0, RESULT), *(part.results for part in parts)]),
+                np.concatenate([np.empty(0, np.int64), *(part.positions for part in parts)]),
+            )
 
         return answer
+
+    def _replies_of(self, admission: Admission, first: int, end: int) -> OrderReplies:
+        """Replies to requests of which the new ones were executed as rows first:end of the batch."""
+        verdicts = admission.verdicts
+        results = np.zeros(len(verdicts), RESULT)
+        positions = np.zeros(len(verdicts), np.int64)
+        new = verdicts == NEW
+        results[new] = self._results[first:end]
+        positions[new] = self._positions[first:end]
+        results["code"][verdicts == REUSED] = Reason.REQUEST_ID_REUSED
+        for at in np.flatnonzero(verdicts >= 0):
+            remembered = admission.answer(int(at))
+            results[at] = remembered["result"]
+            positions[at] = remembered["position"]
+        return OrderReplies(results, positions)
 
 
 def body_of(command: Command, actor: int) -> bytes:

@@ -79,7 +79,11 @@ class State:
         return int(active["row"]["command"]) if active["running"] else 0
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
-        """Every array of the state by name, cut to the rows in use; hash tables follow from them and are left out."""
+        """Every array of the state between two commands by name, cut to the rows in use.
+
+        Left out are the hash tables, which follow from them, and what an active command keeps for the next block.
+        """
+        assert not self.active_command, "the state is taken between two commands"
         tables = self.tables
         book = tables.book
         tally = tables.tally[0]
@@ -93,7 +97,6 @@ class State:
         yield "payees", tables.payees[: int(tally["payees"])]
         yield "carries", tables.carries[: int(tally["carries"])]
         yield "tally", tables.tally
-        yield "active", tables.active
         yield "terms", tables.terms[:orders]
         yield "orders", book.orders[:orders]
         yield "levels", book.levels[:levels]
@@ -142,5 +145,4 @@ class State:
             payees=arrays["payees"],
             carries=arrays["carries"],
             tally=arrays["tally"],
-            active=arrays["active"],
         )

@@ -29,6 +29,7 @@ def test_the_raw_limit_writes_the_very_bytes(tmp_path: Path) -> None:
 
 def test_the_bare_commit_of_sqlite_is_one_row_an_entry_with_the_settings_of_the_log(tmp_path: Path) -> None:
     path = tmp_path / "bare.sqlite"
+    rows: list[tuple[bytes]] = []
     with bare_sqlite(path) as peer:
         for states in APPENDS:
             peer(states)
@@ -45,6 +46,7 @@ def test_the_bare_commit_of_postgresql_is_one_row_an_entry(postgres_database: st
     url = make_url(postgres_database).set(drivername="postgresql").render_as_string(hide_password=False)
     other = psycopg2.connect(url)
     other.autocommit = True
+    rows: list[bytes] = []
     with bare_postgres(postgres_database) as peer, other.cursor() as cursor:
         for states in APPENDS:
             peer(states)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.harness import ROOT, Result, at_least_one, emit, fresh_log, machine, percentile, workspace
+from benchmarks.harness import ROOT, Result, at_least_one, emit, fresh_house, machine, percentile, workspace
+from ledger.sequencer import Tick
 
 FIGURES = [
     Result.of("sqlite backlog 10000", "commands/s", [500_123.4, 400_000, 600_000], against="raw", peer=[1e6, 1e6, 2e6]),
@@ -89,9 +90,13 @@ def test_files_of_a_bench_go_away_when_it_fails() -> None:
     assert not folder.exists()
 
 
-def test_a_fresh_log_is_an_empty_file() -> None:
-    with workspace() as folder, fresh_log(folder) as store:
-        assert store.position == 0 and (folder / "log.sqlite").stat().st_size > 0
+def test_a_fresh_house_writes_to_a_log_of_its_own() -> None:
+    with workspace() as folder, fresh_house(folder) as sequencer:
+        opened = sequencer.store.position
+        at_ns = sequencer.state.at_ns
+        sequencer.process([Tick()])
+        assert sequencer.store.position == opened + 1 and sequencer.state.at_ns > at_ns
+        assert (folder / "log.sqlite").stat().st_size > 0
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", ""])

@@ -101,7 +101,6 @@ def test_a_long_command_goes_over_many_small_blocks(tmp_path: Path) -> None:
         assert [int(decode_block(entry.state).header["continues"]) for entry in entries] == [0]
 
 
-@pytest.mark.xfail(strict=True, reason="the row of the active command keeps what it held when it was last interrupted")
 def test_the_state_root_does_not_remember_where_a_long_command_was_cut() -> None:
     roots = []
     for rows in (room(3), None):
@@ -135,10 +134,6 @@ def sold(desk: Desk) -> RefundSale:
     )
 
 
-REFUND_IN_BATCH = "check_trade reads blocks of the open transaction, which the log does not show yet"
-
-
-@pytest.mark.xfail(raises=AssertionError, strict=True, reason=REFUND_IN_BATCH)
 def test_a_refund_may_follow_its_trade_in_the_same_batch(tmp_path: Path) -> None:
     with quick_log(tmp_path / "log.db") as log:
         desk = Desk(log)
@@ -149,7 +144,6 @@ def test_a_refund_may_follow_its_trade_in_the_same_batch(tmp_path: Path) -> None
         assert isinstance(answers[1], Reply)
 
 
-@pytest.mark.xfail(raises=AssertionError, strict=True, reason=REFUND_IN_BATCH)
 @settings(max_examples=1, phases=(Phase.explicit,))
 @given(st.integers(0, 2**32))
 @example(3)
@@ -161,7 +155,6 @@ def test_histories_with_refunds_in_other_batches_give_the_same_rows(seed: int) -
     told_and_recut(seed, in_other_batches, refunds=True)
 
 
-@pytest.mark.xfail(strict=True, reason="returning a pooled connection rolls back what the one connection has begun")
 def test_a_log_in_memory_can_be_read_while_a_transaction_is_open() -> None:
     desk = Desk()
     refund = sold(desk)
@@ -171,15 +164,11 @@ def test_a_log_in_memory_can_be_read_while_a_transaction_is_open() -> None:
 # -- repeated requests and time ----------------------------------------------------------------------------------------
 
 
-REQUEST_TIME = "requests of a batch are judged at the time of the batch before"
-
-
 def an_order(request: int, at_ns: int) -> Orders:
     rows = new_orders(1, party=FIRST_TRADER, side=Side.BUY, price=10, at_ns=at_ns)
     return Orders(rows, requests_of([request], [7]), stamped=True)
 
 
-@pytest.mark.xfail(strict=True, reason=REQUEST_TIME)
 def test_a_request_is_remembered_for_seven_days_after_a_long_silence() -> None:
     desk = Desk()
     desk.set_up()
@@ -196,7 +185,6 @@ def test_a_request_is_remembered_for_seven_days_after_a_long_silence() -> None:
     assert again.results[0]["order"] == first.results[0]["order"]
 
 
-@pytest.mark.xfail(strict=True, reason=REQUEST_TIME)
 @pytest.mark.parametrize("cut", [2, 3])
 def test_how_long_a_request_is_remembered_does_not_depend_on_batches(cut: int) -> None:
     """The same id after four weeks, in one item or in two: it is forgotten in all cuttings or in none."""

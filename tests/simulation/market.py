@@ -61,7 +61,7 @@ OFFICER, DEVELOPER, AGENT, FIRST_TRADER = 1, 2, 3, 4
 MONEY = 10**11
 """Minor units that each trader starts with."""
 SUPPLY_CAP = 10**7
-SPREAD_64 = np.int64(-0x61C8864680B583EB)
+SPREAD_64 = np.array([-0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15], np.int64)
 
 
 def setting_up(*, traders: int, series: int, money: int = MONEY) -> Iterator[Ask]:
@@ -184,8 +184,8 @@ def requests_of(ids: Any, bodies: Any) -> Any:
     rows = np.zeros(len(ids), REQUEST)
     for name, numbers in (("request_id", ids), ("body_hash", bodies)):
         words = np.zeros((len(rows), 2), np.int64)
-        words[:, 0] = np.asarray(numbers, np.int64) * SPREAD_64  # Wraps, so that the ids look like random ones.
-        words[:, 1] = numbers
+        # The products wrap, so that the ids look like random ones.
+        words[:] = np.asarray(numbers, np.int64)[:, None] * SPREAD_64
         rows[name] = words.view("V16")[:, 0]
     return rows
 

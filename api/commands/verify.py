@@ -1,0 +1,61 @@
+"""`tallystick verify`: the whole log done again, everything compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.bootstrap import Places, log_for_reading
+from api.commands.door import OUTAGES, TAMPERING
+from api.commands.warm import warm_up
+from api.output import Output
+from ledger.replay import Disagreement
+from ledger.store import Store
+from ledger.tables import Limits
+from ledger.verifier import Verified, verify
+
+
+def run(output: Output, where: Places) -> None:
+    with log_for_reading(where) as recorder:
+        store = Store(recorder)
+        warm_up(output)
+        with output.stage("verify", "verifying", store.position) as advance:
+            verified = _verify(store, lambda position: advance(position, ""))
+    found = as_json(verified)
+    if output.as_json:
+        output.json({"verified": True, **found, "seconds": output.seconds})
+    else:
+        output.table("The log is what executing it gives", ("", ""), found.items())
+
+
+def as_json(verified: Verified) -> dict[str, Any]:
+    return {
+        "position": verified.position,
+        "commands": verified.commands,
+        "blocks": verified.blocks,
+        "facts": verified.facts,
+        "roots": verified.roots,
+        "state_hash": verified.state_hash.hex(),
+        "running_hash": verified.running_hash.hex(),
+    }
+
+
+def _verify(store: Store, on_entry: Any) -> Verified:
+    """Raises Disagreement also where an altered entry can be read but breaks a rule of the fold before it is compared."""
+    last = 0
+
+    def follow(position: int) -> None:
+        nonlocal last
+        last = position
+        on_entry(position)
+
+    try:
+        return verify(store, Limits(), follow)
+    except (*TAMPERING, *OUTAGES):
+        raise
+    except (AssertionError, LookupError, ValueError, TypeError, OverflowError) as error:
+        raise Disagreement(
+            last + 1,
+            "the entry cannot take effect",
+            expected="an entry that this house would have written",
+            found=f"{type(error).__name__}: {error}",
+        ) from error
