@@ -33,6 +33,18 @@ imports = typer.Typer(no_args_is_help=True, help="Registrations from files.")
 app.add_typer(reports, name="report")
 app.add_typer(imports, name="import")
 
+
+def _month(value: str | None) -> str | None:
+    """A month as YYYY-MM. Raises BadParameter."""
+    if value is None:
+        return None
+    try:
+        time.strptime(value, "%Y-%m")
+    except ValueError:
+        raise typer.BadParameter(f"must be a month such as 2026-09; got {value}") from None
+    return value
+
+
 Data: TypeAlias = Annotated[
     Path, typer.Option("--data", metavar="DIR", file_okay=False, help="Folder of the log, the keys and the snapshots.")
 ]
@@ -120,9 +132,7 @@ def revenue_share(
     log_url: LogUrl = None,
     series: Annotated[str | None, typer.Option(help="Number or symbol of a series.")] = None,
     payee: Annotated[int | None, typer.Option(min=0, help="Number of a party; 0 is the house.")] = None,
-    month: Annotated[
-        str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC.", callback=lambda value: _month(value))
-    ] = None,
+    month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="A month in UTC.", callback=_month)] = None,
     as_json: Json = False,
 ) -> None:
     """Who was paid which part of every sale, by month; exit code 1 if it does not add up."""
@@ -193,17 +203,6 @@ def warm(as_json: Json = False) -> None:
     output = Output(as_json=as_json)
     with door(output):
         run(output)
-
-
-def _month(value: str | None) -> str | None:
-    """A month as YYYY-MM. Raises BadParameter."""
-    if value is None:
-        return None
-    try:
-        time.strptime(value, "%Y-%m")
-    except ValueError:
-        raise typer.BadParameter(f"must be a month such as 2026-09; got {value}") from None
-    return value
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from api.bootstrap import follow_as_shadow, places
+from api.bootstrap import Places, ShadowFailed, follow_as_shadow, places
 from domain.commands import RecordStateRoot
 from ledger.replay import Disagreement
 
@@ -26,27 +26,22 @@ PATIENCE_SECONDS = 120.0
 """How long a root may take before the shadow counts as dead."""
 
 
-class ShadowFailed(RuntimeError):
-    """The shadow disagrees with the log, or does not answer."""
-
-    code = "shadow_failed"
-
-
 class ShadowLink:
     """The writer's end: starts the shadow process and hears its roots."""
 
-    def __init__(self, data: Path, log_url: str, socket_path: Path) -> None:
+    def __init__(self, where: Places) -> None:
         self._heard: queue.SimpleQueue[RecordStateRoot | str] = queue.SimpleQueue()
         # A socket's path holds about a hundred characters, so it is bound under a relative name in its folder.
-        self._path = socket_path
+        self._path = socket_path = where.socket
         with contextlib.suppress(FileNotFoundError):
             socket_path.unlink()
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._server.bind(_short(socket_path))
         socket_path.chmod(0o600)
         self._server.listen(1)
+        log_url = where.log_url.render_as_string(hide_password=False)
         self._process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-            [sys.executable, "-P", "-m", "api.shadow", str(data), log_url, str(socket_path)],
+            [sys.executable, "-P", "-m", "api.shadow", str(where.data), log_url, str(socket_path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},

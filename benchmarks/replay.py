@@ -27,7 +27,7 @@ from ledger.tables import LIMITS
 from matching.layout import Section
 
 BENCH: Final = "replay"
-COMMANDS: Final = {"f1": 2_000_000, "f1000": 2_000_000}
+COMMANDS: Final = {"f1": 2_000_000, "f1000": 1_000_000}
 """Commands of each flow that are verified."""
 BATCH: Final = 10_000
 ROUNDS: Final = 5

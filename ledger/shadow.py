@@ -43,6 +43,10 @@ class Shadow:
         self._snapshot_every = snapshot_every
         self._rooted = self._snapshotted = replay.state.next_command
 
+    def announce(self) -> None:
+        """Submit the root of where the replay stands: a tick just before may have asked for it in vain."""
+        self._submit(RecordStateRoot(at_command=self.replay.state.next_command - 1, root=self.replay.state.root()))
+
     def feed(self, entry: Appended) -> None:
         """Take the next entry of the log. Raises Disagreement."""
         self.replay.feed(entry)

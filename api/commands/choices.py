@@ -48,7 +48,7 @@ class LogChoice:
 
     @contextmanager
     def or_throwaway(self) -> Iterator[tuple[LogChoice, bool]]:
-        """The same choice, or for PostgreSQL without a server a throwaway one; whether it is one. Raises BadParameter."""
+        """The same choice, or for PostgreSQL without a server a throwaway one; and whether it is one."""
         # Imported here: only a demonstration starts a server.
         from api import throwaway_postgres  # noqa: PLC0415
 

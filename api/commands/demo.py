@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from api.bootstrap import Places
+from api.bootstrap import Places, ShadowFailed
 from api.commands.door import Failed
 from api.commands.warm import warm_up
 from api.demo.runner import LogOfAnotherHistory, StepRefused, open_house, play
 from api.demo.summary import count, verified
 from api.output import Output
+from api.shadow import ShadowLink
 
 RESUMES = "interrupted; the log keeps what was done, and the same command goes on from there"
 
@@ -22,7 +23,7 @@ def run(output: Output, where: Places, *, seed: int, days: int, once: bool, thro
     warm_up(output)
     try:
         found = _run(output, where, seed, days)
-    except (LogOfAnotherHistory, StepRefused) as error:
+    except (LogOfAnotherHistory, ShadowFailed, StepRefused) as error:
         raise Failed(error.code, str(error)) from error
     if output.as_json:
         output.json(found)
@@ -41,7 +42,7 @@ def run(output: Output, where: Places, *, seed: int, days: int, once: bool, thro
 def _run(output: Output, where: Places, seed: int, days: int) -> dict[str, object]:
     with output.stage("open", "opening the log") as advance:
         house = open_house(where, lambda position: advance(position, "entries read"))
-    with house:
+    with house, ShadowLink(where) as house.shadow:
         with output.stage("history", f"{days} days of trading", days) as advance:
             repeated = play(house, seed, days=days, on_day=advance)
         if repeated:

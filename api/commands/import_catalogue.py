@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import typer
 
 from api.bootstrap import House, Places, key_store, log_for_reading
-from api.catalogue_import import Existing, ImportReport, dry_run, existing_in, plan, run as submit_all
+from api.catalogue_import import Existing, ImportReport, dry_run, existing_in, plan
+from api.catalogue_import import run as submit_all
 from api.commands.door import Failed
+from api.commands.warm import warm_up
 from api.output import Output
 from domain.catalogue import Catalogue
 from domain.commands import Command
@@ -31,13 +34,14 @@ def run(output: Output, where: Places, directory: Path, *, country: str, only_pl
     """`country` is assumed for every party. What is refused is reported; it makes the import no failure."""
     if country not in COUNTRIES:
         raise typer.BadParameter(f"--country: must be an ISO 3166-1 alpha-2 code; got {country}")
+    warm_up(output)
     report = (
         _plan(output, where, directory, country, now_ns)
         if only_plan
         else _import(output, where, directory, country, now_ns)
     )
     if output.as_json:
-        output.json(report.as_json())
+        output.json({**report.as_json(), "country_assumed": country})
     else:
         _show(output, report)
 
@@ -81,8 +85,8 @@ def _submit(house: House, command: Command) -> int | Refusal:
     if isinstance(answer, Refusal):
         return answer
     assert isinstance(answer, Reply), answer
-    fact = answer.facts[0]
-    return int(getattr(fact, type(fact).__dataclass_fields__.__iter__().__next__()))
+    fact: Any = answer.facts[0]
+    return int(getattr(fact, fields(fact)[0].name))
 
 
 def _party_numbers(store: Store, keys: KeyStore | None) -> dict[str, int]:

@@ -40,7 +40,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
 
 
 def _verify(store: Store, on_entry: Any) -> Verified:
-    """Raises Disagreement also where an altered entry can be read but breaks a rule of the fold before it is compared."""
+    """Raises Disagreement also where an altered entry breaks a rule of the fold before it is compared."""
     last = 0
 
     def follow(position: int) -> None:

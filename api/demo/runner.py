@@ -1,9 +1,9 @@
 """Runs the seeded history of the demo through a house, from wherever its log ends.
 
-The log itself says how far a history has come. Every command for the domain carries a request id made from the seed, its
-number and its body, and every order row is in the log as it was sent, so the steps that were done are recognized, their
-results are read back, and the first step that is not in the log is the next one to do. A log that holds anything else is
-refused before anything is written.
+The log itself says how far a history has come. Every command for the domain carries a request id made from the seed,
+its number and its body, and every order row is in the log as it was sent, so the steps that were done are recognized,
+their results are read back, and the first step that is not in the log is the next one to do. A log that holds anything
+else is refused before anything is written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ledger.blocks import TOPIC, decode_block
 from ledger.mapper import from_entry
 from ledger.sequencer import Ask, OrderReplies, body_of
 from ledger.store import Store
-from matching.layout import COMMAND, FLAG_SYSTEM, RESULT, Section
+from matching.layout import COMMAND, FLAG_SYSTEM, RESULT, Kind, Section
 
 ASKS_PER_APPEND: Final = 256
 """Registrations that share one durable append."""
@@ -46,8 +46,6 @@ _BY_THE_HOUSE: Final = (
     WaterfallCompiled,
 )
 """Facts that come about without a request: when the log is opened, and because time passed."""
-
-OnStep: type = Callable[[int, str], None]
 
 
 class LogOfAnotherHistory(Exception):
@@ -97,19 +95,20 @@ def play(
         number += 1
         match step:
             case Submit():
-                answer = player.submit(step, _request_id(seed, number, step))
+                player.submit(step, _request_id(seed, number, step))
+                answer = None
             case Orders():
                 answer = player.place(step)
             case EndOfDay():
                 answer = None
                 player.flush()
-                if past.is_over:
+                if step.number > past.days_over:
                     house.end_of_day(step.at_ns)
                 days_over = step.number
         on_day(days_over, f"step {number:,}")
     player.flush()
     if not past.is_over:
-        raise LogOfAnotherHistory("the log goes on after the last step of this history")
+        raise LogOfAnotherHistory("the log goes on after the last step of this history; choose another data folder")
     return player.repeated
 
 
@@ -123,6 +122,8 @@ class _Past:
     results: Any = field(default_factory=lambda: np.zeros(0, RESULT))
     """Order rows that a door sent, and their results."""
     taken: int = 0
+    days_over: int = 0
+    """Days at whose end a state root was asked for."""
 
     @property
     def is_over(self) -> bool:
@@ -156,7 +157,7 @@ class _Player:
             self._past.requests.remove(request_id)
             self.repeated += 1
             return
-        self._check_past_is_over("another command")
+        self._check_past_is_over("the next command")
         self._waiting.append(Ask(step.command, step.actor, request_id, step.at_ns))
         if len(self._waiting) >= ASKS_PER_APPEND:
             self.flush()
@@ -166,7 +167,7 @@ class _Player:
         if self._past.taken < len(self._past.commands):
             self.repeated += 1
             return self._past.take(step.rows)
-        self._check_past_is_over("other orders")
+        self._check_past_is_over("the next orders")
         orders = sequencer.Orders(step.rows, stamped=True)
         *answers, replies = self._house.process([*self._waiting, orders])
         self._check(answers)
@@ -187,7 +188,9 @@ class _Player:
 
     def _check_past_is_over(self, what: str) -> None:
         if not self._past.is_over:
-            raise LogOfAnotherHistory(f"the log holds {what} than this history; choose another data folder")
+            raise LogOfAnotherHistory(
+                f"the log goes on with something else than {what} of this history; choose another data folder"
+            )
 
 
 def _request_id(seed: int, number: int, step: Submit) -> bytes:
@@ -215,6 +218,7 @@ def _read_past(store: Store) -> _Past:
             )
     if commands:
         rows = np.concatenate(commands)
+        past.days_over = int(np.sum((rows["kind"] == int(Kind.TICK)) & (rows["target"] == 1)))
         by_door = np.isin(rows["kind"], sequencer.DOOR_KINDS.nonzero()[0]) & (rows["flags"] & FLAG_SYSTEM == 0)
         past.commands = rows[by_door]
         past.results = np.concatenate(results)[by_door]

@@ -28,7 +28,6 @@ def count(house: House, on_entry: Callable[[int], None] = lambda _position: None
     assert report.reconciles, report.differences
     return {
         "position": house.store.position,
-        "commands": state.next_command - 1,
         "state_hash": state.root().hex(),
         "parties": len(catalogue.parties),
         "models": len(catalogue.models),

@@ -1,6 +1,6 @@
 """Law 9: batch boundaries influence nothing. A long random history, told again in random cuttings.
 
-The history mixes order commands with deposits, halts, agreements that take effect later, series that end, repeated
+The history mixes order commands with deposits, refunds, halts, agreements that take effect later, series that end, repeated
 requests and ticks. Each other cutting must give byte-equal sections and facts, the same answers and the same root.
 """
 
@@ -17,7 +17,7 @@ from ledger.tables import Limits
 from ledger.verifier import verify
 from tests.campaigns.harness import Report, parser, run
 from tests.simulation.market import Desk, quick_log
-from tests.simulation.story import Story, Trace, recut, room, root_at_rest
+from tests.simulation.story import Story, Trace, recut, room
 
 NAME = "recut"
 LIMITS = Limits(orders=1 << 20, levels=1 << 14, accounts=1 << 18)
@@ -92,7 +92,7 @@ def differences(story: Story, expected: Trace, desk: Desk, cutting: Cutting, see
     found.read(desk.store)
     ours, theirs = found.digests(), expected.digests()
     different = [name for name in theirs if ours[name] != theirs[name]]
-    return different if root_at_rest(desk.state) == root_at_rest(story.desk.state) else [*different, "the state root"]
+    return different if desk.state.root() == story.desk.state.root() else [*different, "the state root"]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from tests.simulation.market import (
     request_id,
     requests_of,
 )
-from tests.simulation.story import HOUR_NS, Story, Trace, recut, room, root_at_rest
+from tests.simulation.story import HOUR_NS, Story, Trace, recut, room
 
 DAY_NS = 24 * HOUR_NS
 
@@ -38,19 +38,19 @@ def trace_of(desk: Desk, batches: Iterable[list[Item]]) -> dict[str, str]:
     for batch in batches:
         trace.hear(desk.process(*batch))
     trace.read(desk.store)
-    return trace.digests() | {"root": root_at_rest(desk.state)}
+    return trace.digests() | {"root": desk.state.root().hex()}
 
 
-def told_and_recut(seed: int, recutting: Callable[[Path, Story], dict[str, str]], *, refunds: bool = False) -> None:
+def told_and_recut(seed: int, recutting: Callable[[Path, Story], dict[str, str]]) -> None:
     """A history in which every command is a batch must be what `recutting` makes of it."""
     with tempfile.TemporaryDirectory() as folder, quick_log(Path(folder) / "told.db") as told:
-        story = Story(seed, Desk(told), chunk=15, refunds=refunds)
+        story = Story(seed, Desk(told), chunk=15)
         story.tell(150)
         trace = Trace()
         trace.read(story.desk.store)
         trace.hear(story.answers)
         verify(story.desk.store, story.desk.limits)
-        assert recutting(Path(folder), story) == trace.digests() | {"root": root_at_rest(story.desk.state)}
+        assert recutting(Path(folder), story) == trace.digests() | {"root": story.desk.state.root().hex()}
 
 
 @settings(max_examples=8)
@@ -83,7 +83,7 @@ def test_restarts_between_batches_influence_nothing(seed: int) -> None:
                 trace.hear(desk.process(*batch))
             verify(desk.store, desk.limits)
             trace.read(desk.store)
-            return trace.digests() | {"root": root_at_rest(desk.state)}
+            return trace.digests() | {"root": desk.state.root().hex()}
 
     told_and_recut(seed, with_restarts)
 
@@ -152,7 +152,7 @@ def test_histories_with_refunds_in_other_batches_give_the_same_rows(seed: int) -
         with quick_log(folder / "recut.db") as log:
             return trace_of(Desk(log), recut(story.told, seed, rows_mean=10, items_mean=10))
 
-    told_and_recut(seed, in_other_batches, refunds=True)
+    told_and_recut(seed, in_other_batches)
 
 
 def test_a_log_in_memory_can_be_read_while_a_transaction_is_open() -> None:

@@ -32,7 +32,6 @@ from domain.rejections import Refusal
 from domain.values import HOUSE, HaltReason, PartyKind, PostingCode, PriceBasis, Role
 from ledger.blocks import TOPIC, decode_block
 from ledger.sequencer import Answer, Ask, Item, OrderReplies, Orders, Reply, Tick
-from ledger.state import State
 from ledger.store import Store
 from matching.layout import COMMAND, FLAG_MARKET, FLAG_PRIMARY, FLAG_SYSTEM, RESULT, Kind, Section
 from tests.simulation.market import (
@@ -77,7 +76,6 @@ class Story:
     traders: int = 6
     series: int = 2
     chunk: int = 30
-    refunds: bool = False
     told: list[Item] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
 
@@ -226,7 +224,7 @@ class Story:
             case 12:
                 return HOUSE, self._root() if draw.integers(2) else DeclareOwnership(owner=AGENT, owned=party)
             case _:
-                return self._refund() if self.refunds else None
+                return self._refund()
 
     def _deposit(self, party: int) -> Command:
         return a_deposit(party, int(self._random.integers(1, 10**9)), f"in-{self._next_reference()}")
@@ -350,13 +348,6 @@ class Trace:
         found["facts"] = f"{self.facts} {self._facts.hexdigest()}"
         found["answers"] = self._answers.hexdigest()
         return found
-
-
-def root_at_rest(state: State) -> str:
-    """The state root between two commands, without what the row of the active command remembers of the last one."""
-    assert not state.active_command
-    state.tables.active[:] = np.zeros(1, state.tables.active.dtype)
-    return state.root().hex()
 
 
 def room(seed: int) -> dict[Section, int]:
