@@ -195,6 +195,7 @@ def follow_as_shadow(where: Places, submit: Callable[[RecordStateRoot], None]) -
     snapshots = Snapshots(where.snapshots)
     with log_for_reading(where) as recorder:
         replay = snapshots.newest(at_most=recorder.max_position()) or Replay(State(), Requests())
+        replay.redecide()
         shadow = Shadow(replay, snapshots, submit)
         shadow.announce()
         with recorder.subscribe(gt=replay.position) as subscription:

@@ -1,11 +1,11 @@
 """The revenue-share report: who was paid which part of what was sold, straight from the log.
 
 One fold over the postings of each series' suspense account, which is where revenue comes in and shares go out, and over
-the compiled waterfalls. It does not ask the engine: what a payee is still owed of a minor unit is recomputed from the
-weights and compared with what suspense holds, so the report reconciles two ways:
+the compiled waterfalls. It does not ask the engine: what a payee still carries of a minor unit is recomputed from the
+weights, so the report reconciles two ways:
 
 - sales + royalties − refunds = shares − reclaimed + change of suspense (per series and month);
-- suspense = what all payees still carry (after each entry that moved it).
+- after each entry every payee has its weight of every amount, less a part of a minor unit; suspense holds the parts.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Report:
     payees: list[PayeeMonth]
     totals: list[Totals]
     differences: list[str]
-    """Where suspense is not what the payees carry; empty in a sound log."""
+    """Where a payee was not paid what its weight gives; empty in a sound log."""
 
     @property
     def reconciles(self) -> bool:
@@ -179,6 +179,8 @@ class RevenueFold:
         self._suspense: dict[int, int] = {}
         self._series_months: dict[tuple[str, int], SeriesMonth] = {}
         self._payee_months: dict[tuple[str, int, int], PayeeMonth] = {}
+        self._split_since: set[tuple[int, int]] = set()
+        """(series, payee) whose carried amount has changed since it was checked."""
         self._differences: list[str] = []
         self._active: Any = None
         """The last command row that was read: a long command's postings go on in later blocks."""
@@ -268,20 +270,29 @@ class RevenueFold:
         groups, group_of = np.unique(keys, axis=0, return_inverse=True)
         amounts = np.zeros(len(groups), np.int64)
         np.add.at(amounts, group_of.reshape(-1), postings["amount"])
-        moved = set()
         for (month, number, version, code, comes_in, payee), amount in zip(
             groups.tolist(), amounts.tolist(), strict=True
         ):
             text = str(np.datetime64(month, "M"))
-            moved.add(number)
             self._move(text, number, version, PostingCode(code), bool(comes_in), payee, amount, position)
-        for number in sorted(moved):
-            carried_ppb = sum(self._carried[number].values())
-            if self._suspense[number] * PPB != carried_ppb or min(self._carried[number].values()) < 0:
+        self._check_carried(position)
+
+    def _check_carried(self, position: int) -> None:
+        """Every split leaves each of its payees with a part of a minor unit, and suspense with the sum of the parts."""
+        for series in sorted({series for series, _ in self._split_since}):
+            if self._suspense[series] * PPB != sum(self._carried[series].values()):
                 self._differences.append(
-                    f"position {position}, series {number}: suspense {self._suspense[number]} minor units, "
-                    f"carried {carried_ppb} / 10^9"
+                    f"position {position}, series {series}: suspense holds {self._suspense[series]} minor units, "
+                    f"payees carry {sum(self._carried[series].values())} / 10^9"
                 )
+        for series, payee in sorted(self._split_since):
+            carried_ppb = self._carried[series][payee]
+            if not 0 <= carried_ppb < PPB:
+                self._differences.append(
+                    f"position {position}, series {series}: payee {payee} carries {carried_ppb} / 10^9 of a minor "
+                    "unit: it was paid another share than its weight gives"
+                )
+        self._split_since.clear()
 
     def _move(
         self, month: str, series: int, version: int, code: PostingCode, comes_in: bool, payee: int, amount: int, at: int
@@ -310,6 +321,7 @@ class RevenueFold:
         weights = self._waterfalls[row.series][version - 1]
         carried = self._carried[row.series]
         for payee, weight in weights.items():
+            self._split_since.add((row.series, payee))
             carried[payee] = carried.get(payee, 0) + amount * weight
             mine = self._payee_month(row.month, row.series, payee, at)
             setattr(mine, source, getattr(mine, source) + abs(amount))
@@ -317,6 +329,7 @@ class RevenueFold:
 
     def _pay(self, row: SeriesMonth, payee: int, amount: int, at: int) -> PayeeMonth:
         carried = self._carried[row.series]
+        self._split_since.add((row.series, payee))
         carried[payee] = carried.get(payee, 0) - amount * PPB
         mine = self._payee_month(row.month, row.series, payee, at)
         mine.carried_ppb = carried[payee]

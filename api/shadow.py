@@ -20,7 +20,7 @@ from typing import Self
 
 from api.bootstrap import Places, ShadowFailed, follow_as_shadow, places
 from domain.commands import RecordStateRoot
-from ledger.replay import Disagreement
+from ledger.disagreement import Disagreement
 
 PATIENCE_SECONDS = 120.0
 """How long a root may take before the shadow counts as dead."""

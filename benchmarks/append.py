@@ -31,7 +31,7 @@ from tests.postgres import throwaway_server
 
 BENCH: Final = "append"
 FLOW: Final = "f1"
-APPENDS: Final = {1: 300, 100: 150, 10_000: 15}
+APPENDS: Final = {1: 200, 100: 100, 10_000: 15}
 """Appends of a round, by the size of the backlog."""
 DATABASES: Final = ("sqlite", "postgres")
 ROUNDS: Final = 7

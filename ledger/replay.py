@@ -12,12 +12,15 @@ import numpy as np
 
 from domain.events import StateRootRecorded
 from ledger.blocks import TOPIC, Block, BlockUnreadable, chain, decode_block
+from ledger.comparison import are_equal, first_out_of_order
+from ledger.disagreement import Disagreement
 from ledger.execution import Stop
 from ledger.mapper import from_entry
+from ledger.redecision import Redecision
 from ledger.requests import Requests
 from ledger.state import State
 from ledger.store import SHARD_STREAM, Appended
-from matching.layout import LAYOUTS, Section, kernel
+from matching.layout import LAYOUTS, Section
 
 OUTCOMES = (
     Section.RESULTS,
@@ -27,39 +30,6 @@ OUTCOMES = (
     Section.GRANTS,
     Section.ACCOUNTS,
 )
-
-
-class Disagreement(Exception):
-    """The log is not what executing it gives: it was altered, or this program is not the one that wrote it."""
-
-    code = "log_disagrees"
-
-    def __init__(
-        self,
-        position: int,
-        what: str,
-        *,
-        section: str | None = None,
-        row: int | None = None,
-        field: str | None = None,
-        expected: object = None,
-        found: object = None,
-    ) -> None:
-        where = f"position {position}"
-        if section is not None:
-            where += f", section {section}"
-        if row is not None:
-            where += f", row {row}"
-        if field is not None:
-            where += f", field {field}"
-        super().__init__(f"{where}: {what}: expected {expected}, found {found}")
-        self.position = position
-        self.what = what
-        self.section = section
-        self.row = row
-        self.field = field
-        self.expected = expected
-        self.found = found
 
 
 class Replay:
@@ -76,6 +46,7 @@ class Replay:
         versions: dict[str, int] | None = None,
     ) -> None:
         self.state = state
+        self._redecision: Redecision | None = None
         self.requests = requests
         self.position = position
         self.running_hash = running_hash
@@ -88,6 +59,10 @@ class Replay:
         """Commands after which the state root shall be kept, for a later fact to be compared with."""
         self.roots: dict[int, bytes] = {}
         self._unanswered: list[Any] = []
+
+    def redecide(self) -> None:
+        """From here on ask the rules again for every fact, too; recovery has no need of that."""
+        self._redecision = Redecision(self.state)
 
     def feed(self, entry: Appended) -> None:
         """Take the next entry. Raises Disagreement, or BlockUnreadable and its like for bytes that cannot be read."""
@@ -102,6 +77,18 @@ class Replay:
         command = self.state.next_command - 1
         if command in self.roots_wanted and not self.state.active_command:
             self.roots[command] = self.state.root()
+
+    def end(self) -> None:
+        """The log ends here. Raises Disagreement where it must not."""
+        if self.state.active_command:
+            raise Disagreement(
+                self.position,
+                f"the log ends within command {self.state.active_command}",
+                expected="its end",
+                found="nothing",
+            )
+        if self._redecision is not None:
+            self._redecision.end(self.position)
 
     def _feed_fact(self, entry: Appended) -> None:
         expected = self.versions.get(entry.stream, 0) + 1
@@ -127,6 +114,8 @@ class Replay:
                     expected=root.hex(),
                     found=fact.root.hex(),
                 )
+        if self._redecision is not None:
+            self._redecision.fact(entry.position, envelope, fact)
         self.versions[entry.stream] = entry.version
         self.state.apply(envelope, fact)
         if self.requests is not None and envelope.request_id is not None:
@@ -138,6 +127,8 @@ class Replay:
         except BlockUnreadable as error:
             raise Disagreement(entry.position, str(error)) from error
         self._check_header(entry, block)
+        if self._redecision is not None:
+            self._redecision.block(entry.position, block)
         commands = block.rows(Section.COMMANDS)
         legs = block.rows(Section.LEGS)
         state = self.state
@@ -205,25 +196,6 @@ class Replay:
             self.requests.admit(done, self.state.at_ns).remember(results[at], entry.position)
         left = asked[~answered]
         self._unanswered = [left] if len(left) else []
-
-
-@kernel
-def first_out_of_order(commands: Any, number: int, at_ns: int) -> int:
-    """First row whose number is not the next or whose time is before the last; the number of rows if there is none."""
-    for row in range(len(commands)):
-        if commands[row]["command"] != number + row or commands[row]["at_ns"] < at_ns:
-            return row
-        at_ns = commands[row]["at_ns"]
-    return len(commands)
-
-
-@kernel
-def are_equal(left: Any, right: Any) -> bool:
-    """Whether two arrays of the same length hold the same integers."""
-    different = np.int64(0)
-    for at in range(len(left)):
-        different |= left[at] ^ right[at]
-    return bool(different == 0)
 
 
 def compare(position: int, section: Section, expected: Any, found: Any) -> None:

@@ -9,7 +9,7 @@ After an append failed the sequencer is stopped: its state may be ahead of the l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -20,14 +20,15 @@ from domain.catalogue import Due
 from domain.commands import Command, RefundSale
 from domain.decisions import decide, decide_due
 from domain.events import Envelope, Fact
-from domain.outcomes import CancelAll, Decided, Journal, Movement, NegativeSale
+from domain.outcomes import Decided
 from domain.rejections import Reason, Refusal
-from domain.values import HOUSE, AccountRef
+from domain.values import HOUSE
 from ledger.blocks import TOPIC, encode_block
 from ledger.effects import account_number
 from ledger.execution import Stop
 from ledger.keys import KeyStore
 from ledger.mapper import from_entry, stream_of, to_entry
+from ledger.movements import NO_LEGS, accounts_of, system_rows
 from ledger.refunds import check_trade
 from ledger.requests import NEW, REUSED, Admission, Requests, body_hash_of, by_week
 from ledger.state import State
@@ -35,7 +36,6 @@ from ledger.store import SHARD, Store, Transaction
 from matching.layout import (
     COMMAND,
     FLAG_SYSTEM,
-    LEG,
     NONE,
     REQUEST,
     RESULT,
@@ -44,7 +44,6 @@ from matching.layout import (
     Section,
 )
 
-NO_LEGS = np.zeros(0, LEG)
 DOOR_KINDS = np.zeros(256, np.bool_)
 DOOR_KINDS[[Kind.NEW, Kind.CANCEL, Kind.REDUCE, Kind.MASS_CANCEL]] = True
 """Kinds of command that a door may send; any other is recorded and refused as `unknown_kind`."""
@@ -303,7 +302,7 @@ class _Batch:
     ) -> Answer:
         """Open accounts, move value, and only if that succeeds append the facts."""
         state = self._state
-        wanted = (*decided.opens, *_accounts_of(decided.movement))
+        wanted = (*decided.opens, *accounts_of(decided.movement))
         missing = dict.fromkeys(ref for ref in wanted if account_number(state.tables, ref) == NONE)
         rows, legs = system_rows(state, missing, decided.movement, actor=actor, at_ns=at_ns)
         moves = decided.movement is not None
@@ -487,53 +486,6 @@ def refusal_of_code(code: int) -> Refusal:
     """A kernel's result as a refusal."""
     reason = Reason(code)
     return Refusal(reason, field="command", rule=reason.meaning, value=reason.code)
-
-
-def _accounts_of(movement: Movement | None) -> list[AccountRef]:
-    if isinstance(movement, Journal):
-        return [ref for leg in movement.legs for ref in (leg.debit, leg.credit)]
-    return []
-
-
-def system_rows(
-    state: State, missing: Mapping[AccountRef, None], movement: Movement | None, *, actor: int, at_ns: int
-) -> tuple[Any, Any]:
-    """The command rows that open accounts and then move value, and the legs of the movement."""
-    rows = np.zeros(len(missing) + (movement is not None), COMMAND)
-    rows["at_ns"] = at_ns
-    rows["actor"] = actor
-    opened = int(state.tables.tally["accounts"][0])
-    numbers: dict[AccountRef, int] = {}
-    for row, ref in zip(rows, missing, strict=False):
-        row["kind"] = Kind.OPEN_ACCOUNT
-        row["account"] = ref.owner
-        row["series"] = ref.asset
-        row["flags"] = int(ref.kind)
-        numbers[ref] = opened + len(numbers)
-    legs = NO_LEGS
-    match movement:
-        case Journal():
-            rows[-1]["kind"] = Kind.JOURNAL
-            legs = np.zeros(len(movement.legs), LEG)
-            legs["command"] = state.next_command + len(missing)
-            for leg, asked in zip(legs, movement.legs, strict=True):
-                debit, credit = asked.debit, asked.credit
-                leg["debit"] = numbers[debit] if debit in numbers else account_number(state.tables, debit)
-                leg["credit"] = numbers[credit] if credit in numbers else account_number(state.tables, credit)
-                leg["amount"] = asked.amount_minor
-                leg["code"] = int(asked.code)
-        case CancelAll():
-            rows[-1]["kind"] = Kind.MASS_CANCEL
-            rows[-1]["series"] = movement.series
-            rows[-1]["flags"] = FLAG_SYSTEM
-        case NegativeSale():
-            rows[-1]["kind"] = Kind.REFUND
-            rows[-1]["series"] = movement.series
-            rows[-1]["account"] = movement.buyer
-            rows[-1]["lots"] = movement.lots
-            rows[-1]["price"] = movement.price_ticks
-            rows[-1]["target"] = movement.waterfall_version
-    return rows, legs
 
 
 def facts_of(store: Store, command: int, position: int) -> tuple[Fact, ...]:

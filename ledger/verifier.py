@@ -1,7 +1,8 @@
 """Verifying a log: from the first entry on, do everything again and compare everything.
 
-Checked are: positions without gaps, versions of every stream, every canonical fact, the running hash in every block,
-every section of every block byte for byte, every recorded state root, and at the end that each asset sums to zero, that
+Checked are: positions without gaps, versions of every stream, every canonical fact, that the rules give each fact and
+each movement of value again, the running hash in every block, every section of every block byte for byte, every
+recorded state root, and at the end that each asset sums to zero, that
 no account is below zero that must not be, and that held amounts are what the open orders explain.
 """
 
@@ -15,8 +16,9 @@ import numpy as np
 
 from domain.events import TOPIC_OF, StateRootRecorded
 from ledger.blocks import TOPIC
+from ledger.disagreement import Disagreement
 from ledger.mapper import from_entry
-from ledger.replay import Disagreement, Replay
+from ledger.replay import Replay
 from ledger.state import State
 from ledger.store import Store
 from ledger.tables import LIMITS, NEGATIVE_KINDS, Limits
@@ -42,6 +44,7 @@ def verify(store: Store, limits: Limits = LIMITS, on_entry: Callable[[int], None
     `limits` are those of a log that does not state its own. `on_entry(position)` is called after each entry.
     """
     replay = Replay(State(limits))
+    replay.redecide()
     topic = TOPIC_OF[StateRootRecorded]
     roots = 0
     for entry in store.recorder.entries_of_topic(topic):
@@ -55,13 +58,7 @@ def verify(store: Store, limits: Limits = LIMITS, on_entry: Callable[[int], None
         roots += found.topic == topic
         if on_entry is not None:
             on_entry(found.position)
-    if replay.state.active_command:
-        raise Disagreement(
-            replay.position,
-            f"the log ends within command {replay.state.active_command}",
-            expected="its end",
-            found="nothing",
-        )
+    replay.end()
     check_balances(replay.position, replay.state)
     return Verified(
         position=replay.position,

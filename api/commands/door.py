@@ -14,10 +14,10 @@ from api.bootstrap import Places, places
 from api.commands.choices import LogChoice
 from api.output import Output
 from ledger.blocks import BlockUnreadable
+from ledger.disagreement import Disagreement
 from ledger.keys import SealBroken
 from ledger.mapper import LogEntryUnreadable
 from ledger.outages import LogConflict, LogOutage
-from ledger.replay import Disagreement
 from ledger.sequencer import SequencerStopped
 from ledger.store import LogIncomplete
 

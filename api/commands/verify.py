@@ -8,7 +8,7 @@ from api.bootstrap import Places, log_for_reading
 from api.commands.door import OUTAGES, TAMPERING
 from api.commands.warm import warm_up
 from api.output import Output
-from ledger.replay import Disagreement
+from ledger.disagreement import Disagreement
 from ledger.store import Store
 from ledger.tables import Limits
 from ledger.verifier import Verified, verify

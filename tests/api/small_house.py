@@ -119,9 +119,7 @@ def _found(small: SmallHouse) -> None:
     small.ask(RegisterCurrency(code="EUR", exponent=2))
     small.ask(AdoptFeeSchedule(maker_ppm=0, taker_ppm=1_000), OFFICE)
     small.ask(RegisterModel(developer=STUDIO, key="studio/one", title="One", source="a test"), STUDIO)
-    small.ask(
-        RegisterModelVersion(model=1, semver="1.0.0", digest=DIGEST, digest_basis=DigestBasis.ARTIFACT), STUDIO
-    )
+    small.ask(RegisterModelVersion(model=1, semver="1.0.0", digest=DIGEST, digest_basis=DigestBasis.ARTIFACT), STUDIO)
     small.ask(PublishModelVersion(model_version=1), STUDIO)
     small.ask(
         AdoptTerms(

@@ -34,10 +34,11 @@ def the(entries: list[Appended], topic: str) -> Appended:
 
 def test_a_fact_is_one_line_with_its_place_time_origin_and_fields(entries: list[Appended]) -> None:
     entry = the(entries, "CurrencyRegistered")
-    assert list(LogPrinter().lines(entry)) == [
+    (line,) = LogPrinter().lines(entry)
+    assert line == (
         f"{entry.position:>8}  2026-09-13T12:00:06.000000000Z  CurrencyRegistered.1  currency-1@1  (command 7, actor 0)"
         '  currency=1 code="EUR" exponent=2'
-    ]
+    )
 
 
 def test_a_fact_as_json_has_envelope_and_fields(entries: list[Appended]) -> None:
@@ -73,7 +74,8 @@ def test_sealed_text_is_opened_only_with_its_key(data: Path, entries: list[Appen
 def test_a_block_shows_header_and_section_counts(entries: list[Appended]) -> None:
     block = next(entry for entry in entries if LogPrinter().as_json(entry).get("sections", {}).get("fills"))
     assert next(LogPrinter().lines(block)).endswith(
-        "FlowBlock.1  block 21, epoch 1, from command 29: commands 1, results 1, fills 1, postings 6, grants 1, accounts 1"
+        "FlowBlock.1  block 21, epoch 1, from command 29: "
+        "commands 1, results 1, fills 1, postings 6, grants 1, accounts 1"
     )
     found = LogPrinter().as_json(block)
     assert found["sections"] == {"commands": 1, "results": 1, "fills": 1, "postings": 6, "grants": 1, "accounts": 1}

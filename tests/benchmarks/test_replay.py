@@ -12,7 +12,7 @@ from benchmarks import market, replay
 from benchmarks.harness import fresh_house
 from benchmarks.market import build, submit
 from benchmarks.replay import Before
-from ledger.replay import Disagreement
+from ledger.disagreement import Disagreement
 from tests.benchmarks.conftest import SmallMarket
 
 

@@ -1,7 +1,8 @@
 """Law 9: batch boundaries influence nothing. A long random history, told again in random cuttings.
 
-The history mixes order commands with deposits, refunds, halts, agreements that take effect later, series that end, repeated
-requests and ticks. Each other cutting must give byte-equal sections and facts, the same answers and the same root.
+The history mixes order commands with deposits, refunds, halts, agreements that take effect later, series that end,
+repeated requests and ticks. Each other cutting must give byte-equal sections and facts, the same answers and the same
+state root.
 """
 
 from __future__ import annotations

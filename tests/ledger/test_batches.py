@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.commands import RefundSale
@@ -142,17 +142,6 @@ def test_a_refund_may_follow_its_trade_in_the_same_batch(tmp_path: Path) -> None
         buy = new_orders(1, party=FIRST_TRADER, side=Side.BUY, price=100, lots=2)
         answers = desk.process(Orders(buy, stamped=True), Ask(refund, OFFICER, at_ns=START_NS))
         assert isinstance(answers[1], Reply)
-
-
-@settings(max_examples=1, phases=(Phase.explicit,))
-@given(st.integers(0, 2**32))
-@example(3)
-def test_histories_with_refunds_in_other_batches_give_the_same_rows(seed: int) -> None:
-    def in_other_batches(folder: Path, story: Story) -> dict[str, str]:
-        with quick_log(folder / "recut.db") as log:
-            return trace_of(Desk(log), recut(story.told, seed, rows_mean=10, items_mean=10))
-
-    told_and_recut(seed, in_other_batches)
 
 
 def test_a_log_in_memory_can_be_read_while_a_transaction_is_open() -> None:

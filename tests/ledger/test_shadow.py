@@ -10,7 +10,8 @@ import pytest
 from domain.commands import RecordStateRoot
 from domain.events import StateRootRecorded
 from domain.values import HOUSE
-from ledger.replay import Disagreement, Replay
+from ledger.disagreement import Disagreement
+from ledger.replay import Replay
 from ledger.requests import Requests
 from ledger.sequencer import Ask, Reply, Tick
 from ledger.shadow import Shadow

@@ -187,7 +187,7 @@ class Story:
         party = int(draw.integers(FIRST_TRADER, self._parties))
         series = int(draw.integers(1, self._listed + 1))
         later_ns = self._at_ns + int(draw.integers(1, 24 * HOUR_NS))
-        match draw.integers(14):
+        match draw.integers(16):
             case 0 | 1:
                 return OFFICER, self._deposit(party)
             case 2:

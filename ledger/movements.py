@@ -1,0 +1,67 @@
+"""A movement of value that a decision asks for, as the rows that the kernel is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from domain.outcomes import CancelAll, Journal, Movement, NegativeSale
+from domain.values import AccountRef
+from ledger.effects import account_number
+from ledger.state import State
+from matching.layout import COMMAND, FLAG_SYSTEM, LEG, Kind
+
+NO_LEGS = np.zeros(0, LEG)
+
+
+def accounts_of(movement: Movement | None) -> list[AccountRef]:
+    """The accounts between which a journal moves value."""
+    if isinstance(movement, Journal):
+        return [ref for leg in movement.legs for ref in (leg.debit, leg.credit)]
+    return []
+
+
+def system_rows(
+    state: State, missing: Mapping[AccountRef, None], movement: Movement | None, *, actor: int, at_ns: int
+) -> tuple[Any, Any]:
+    """The rows (COMMAND) that open the missing accounts and then move value, and the legs (LEG) of the movement.
+
+    The command numbers of the rows are still zero; the legs name the next command after the openings.
+    """
+    rows = np.zeros(len(missing) + (movement is not None), COMMAND)
+    rows["at_ns"] = at_ns
+    rows["actor"] = actor
+    opened = int(state.tables.tally["accounts"][0])
+    numbers: dict[AccountRef, int] = {}
+    for row, ref in zip(rows, missing, strict=False):
+        row["kind"] = Kind.OPEN_ACCOUNT
+        row["account"] = ref.owner
+        row["series"] = ref.asset
+        row["flags"] = int(ref.kind)
+        numbers[ref] = opened + len(numbers)
+    legs = NO_LEGS
+    match movement:
+        case Journal():
+            rows[-1]["kind"] = Kind.JOURNAL
+            legs = np.zeros(len(movement.legs), LEG)
+            legs["command"] = state.next_command + len(missing)
+            for leg, asked in zip(legs, movement.legs, strict=True):
+                debit, credit = asked.debit, asked.credit
+                leg["debit"] = numbers[debit] if debit in numbers else account_number(state.tables, debit)
+                leg["credit"] = numbers[credit] if credit in numbers else account_number(state.tables, credit)
+                leg["amount"] = asked.amount_minor
+                leg["code"] = int(asked.code)
+        case CancelAll():
+            rows[-1]["kind"] = Kind.MASS_CANCEL
+            rows[-1]["series"] = movement.series
+            rows[-1]["flags"] = FLAG_SYSTEM
+        case NegativeSale():
+            rows[-1]["kind"] = Kind.REFUND
+            rows[-1]["series"] = movement.series
+            rows[-1]["account"] = movement.buyer
+            rows[-1]["lots"] = movement.lots
+            rows[-1]["price"] = movement.price_ticks
+            rows[-1]["target"] = movement.waterfall_version
+    return rows, legs

@@ -1,0 +1,143 @@
+"""Deciding history again: a fact stands only if the rules, asked again, give it, and value moved only as they said.
+
+Fed in the order of the log, before an entry takes effect. The kernel's own outcomes are compared by `ledger.replay`;
+here are the rare commands: every fact, every movement of the house, and that nothing overtook what time made due.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from domain.decisions import decide, decide_due
+from domain.events import Envelope, Fact
+from domain.outcomes import Decided
+from domain.questions import question_of, with_text_of
+from domain.rejections import Refusal
+from domain.values import HOUSE
+from ledger.blocks import Block
+from ledger.disagreement import Disagreement
+from ledger.movements import system_rows
+from ledger.state import State
+from matching.layout import FLAG_SYSTEM, Code, Kind, Section
+
+MOVEMENTS = (Kind.JOURNAL, Kind.REFUND)
+
+
+class Redecision:
+    """What the rules still expect of the log."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._expected: list[Fact] = []
+        """Facts of the command at hand that have not come yet."""
+        self._command = 0
+        self._moved: tuple[Any, Any] | None = None
+        """A movement (row, legs) that succeeded and has not been justified by a fact yet."""
+
+    def block(self, position: int, block: Block) -> None:
+        """Look at a block that is about to be executed."""
+        self.end(position)
+        commands = block.rows(Section.COMMANDS)
+        by_house = (commands["flags"] & FLAG_SYSTEM != 0) | (commands["kind"] == Kind.OPEN_ACCOUNT)
+        due = self._state.catalogue.next_due()
+        if due is not None:
+            late = np.flatnonzero(~by_house & (commands["at_ns"] >= due.due_ns))
+            if len(late):
+                raise Disagreement(
+                    position,
+                    "a command overtook what was due",
+                    section=Section.COMMANDS.name,
+                    row=int(late[0]),
+                    field="at_ns",
+                    expected=f"{due.kind.name.lower()} {due.number} at {due.due_ns} first",
+                    found=int(commands["at_ns"][late[0]]),
+                )
+        mass = (commands["kind"] == Kind.MASS_CANCEL) & (commands["flags"] & FLAG_SYSTEM != 0)
+        for row in np.flatnonzero(np.isin(commands["kind"], MOVEMENTS) | mass):
+            moved = commands[row]
+            results = block.rows(Section.RESULTS)
+            refused = results[(results["command"] == moved["command"]) & (results["code"] != Code.OK)]
+            if not len(refused):
+                if self._moved is not None or row != len(commands) - 1:
+                    raise Disagreement(
+                        position,
+                        "value moved without a fact that says why",
+                        section=Section.COMMANDS.name,
+                        row=int(row),
+                        expected="a fact after it",
+                        found="another command",
+                    )
+                legs = block.rows(Section.LEGS)
+                self._moved = (moved.copy(), legs[legs["command"] == moved["command"]].copy())
+
+    def fact(self, position: int, envelope: Envelope, fact: Fact) -> None:
+        """Look at a fact that is about to take effect."""
+        if not self._expected or envelope.command != self._command:
+            self._end_command(position)
+            self._decide(position, envelope, fact)
+        expected = with_text_of(self._expected.pop(0), fact)
+        if expected != fact:
+            raise Disagreement(position, "the rules give another fact", expected=expected, found=fact)
+
+    def end(self, position: int) -> None:
+        """No more facts of the command at hand may come; a movement must have been justified."""
+        self._end_command(position)
+        if self._moved is not None:
+            row = self._moved[0]
+            raise Disagreement(
+                position,
+                f"command {row['command']} moved value without a fact that says why",
+                expected=f"a fact of command {row['command']}",
+                found="none",
+            )
+
+    def _end_command(self, position: int) -> None:
+        if self._expected:
+            raise Disagreement(
+                position,
+                f"a fact of command {self._command} is missing",
+                expected=type(self._expected[0]).__name__,
+                found="the next command",
+            )
+
+    def _decide(self, position: int, envelope: Envelope, fact: Fact) -> None:
+        """Ask the rules what follows from the command whose first fact this is."""
+        state = self._state
+        due = state.catalogue.next_due()
+        question = question_of(fact)
+        decided: Decided | Refusal
+        if question is not None:
+            if due is not None and due.due_ns <= envelope.at_ns:
+                raise Disagreement(
+                    position, "a command overtook what was due", expected=due, found=f"{fact} at {envelope.at_ns}"
+                )
+            decided = decide(state.catalogue, question, actor=envelope.actor, at_ns=envelope.at_ns)
+        else:
+            if due is None or due.due_ns > envelope.at_ns or envelope.actor != HOUSE:
+                raise Disagreement(position, "nothing was due", expected=due, found=fact)
+            decided = decide_due(state.catalogue, due, at_ns=envelope.at_ns)
+        if isinstance(decided, Refusal):
+            raise Disagreement(position, "the rules refuse it", expected=decided.message, found=fact)
+        if not decided.facts:
+            raise Disagreement(position, "the rules give no fact", expected=(), found=fact)
+        self._check_movement(position, envelope, decided)
+        self._expected = list(decided.facts)
+        self._command = envelope.command
+
+    def _check_movement(self, position: int, envelope: Envelope, decided: Decided) -> None:
+        moved, self._moved = self._moved, None
+        if decided.movement is None and moved is None:
+            return
+        rows, legs = system_rows(self._state, {}, decided.movement, actor=envelope.actor, at_ns=envelope.at_ns)
+        rows["command"] = envelope.command
+        legs["command"] = envelope.command
+        found = (b"", b"") if moved is None else (moved[0].tobytes(), moved[1].tobytes())
+        if found != (rows.tobytes(), legs.tobytes()):
+            raise Disagreement(
+                position,
+                "value moved otherwise than the rules say",
+                expected=(rows.tolist(), legs.tolist()),
+                found=None if moved is None else (moved[0].item(), moved[1].tolist()),
+            )
