@@ -7,7 +7,7 @@ assigned numbers left out. Sealed text is replaced by a placeholder; no decision
 from __future__ import annotations
 
 from dataclasses import Field, fields, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from domain import commands as c
 from domain import events as e
