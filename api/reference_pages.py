@@ -2,27 +2,307 @@
 
     python -m api.reference_pages
 
-writes `rejections.md`, `facts.md` and `command-line.md` into `docs/reference`. A test compares the pages that are
-checked in with the ones made here.
+writes `rejections.md`, `facts.md` and `command-line.md` into `docs/reference`. What a fact says and what leads to it
+stand here; a fact, a command or a code without its line stops the generator.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final
 
-import typer
 from typer.main import get_command
 
 from api.cli import app
 from api.commands.door import OUTAGES, TAMPERING, Exit
 from domain.commands import Command
 from domain.decisions import DECISIONS
-from domain.events import TOPICS, Fact
+from domain.events import TOPICS
 from domain.permissions import role_words
-from domain.rejections import MEANINGS, Reason
+from domain.rejections import Reason
 from domain.upcasts import UPCASTS
-from ledger.mapper import SEALED_FIELDS, stream_of
+from ledger.mapper import SEALED_FIELDS
+from ledger.outages import LogConflict, LogFull, LogLocked, LogOutage, LogUnavailable, SchemaMissing, SchemaUnknown
+
+REFERENCE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
+WIDTH: Final = 118
+_MARK: Final = "<!-- Generated: python -m api.reference_pages -->"
+_ONE_SENTENCE_PER_CODE: Final = "A code's name and number are never changed and never reused."
+
+# -- rejections --------------------------------------------------------------------------------------------------------
+
+_CODE_RANGES: Final = (
+    (
+        "Results of the kernels",
+        range(1, 100),
+        "The refusal is a row of `results` in the log, with this number as its `code`. Rare commands can end with one of "
+        "these, too.",
+    ),
+    (
+        "Doors",
+        range(100, 200),
+        "Found before the command is decided. Such a request leaves no trace in the log.",
+    ),
+    (
+        "The domain",
+        range(200, 1000),
+        "A rare command broke a rule of its area. Nothing happened, and the log holds no trace of it.",
+    ),
+)
+_TAMPERING: Final = {
+    "log_disagrees": "Doing the log again gives something else than the log says.",
+    "log_entry_unreadable": "The bytes of an entry are no fact or block that this release knows.",
+    "log_truncated": "Entries are missing, or the log does not end with a block.",
+    "seal_broken": "A sealed text is not what was sealed for this place in the log.",
+}
+_OUTAGES: Final = {
+    LogOutage.code: "The log cannot be used as asked.",
+    LogUnavailable.code: "The database failed. What it kept of the last append is unknown until the log is opened anew.",
+    LogFull.code: "The disk under the log has no room left.",
+    LogLocked.code: "Another writer holds the log.",
+    SchemaMissing.code: "There is no log here yet; `tallystick migrate` makes one.",
+    SchemaUnknown.code: "Another release made the log; this one could misread it.",
+    LogConflict.code: "A position or a version of a stream is taken: another writer was here first.",
+    "writer_stopped": "The writer stopped before and accepts nothing until it is started anew.",
+}
+
+
+def rejections_page() -> str:
+    """Every code with which the house says no."""
+    return _page("Refusals and outages", _rejections())
+
+
+def _rejections() -> Iterator[str]:
+    yield (
+        "A *refusal* is an expected no: nothing happened. It has a code, the field at fault, the rule, and the value found. "
+        f"{_ONE_SENTENCE_PER_CODE}"
+    )
+    listed = 0
+    for title, numbers, said in _CODE_RANGES:
+        reasons = [reason for reason in Reason if reason in numbers]
+        listed += len(reasons)
+        yield from ("", f"## {title}", "", said, "")
+        yield from _table(
+            ("number", "code", "meaning"), ((str(int(one)), f"`{one.code}`", one.meaning) for one in reasons)
+        )
+    assert listed == len(Reason), "a code is outside the ranges of this page"
+    assert _codes(OUTAGES) <= set(_OUTAGES) and _codes(TAMPERING) <= set(_TAMPERING), "a code lacks its meaning"
+    yield from ("", "## Outages", "")
+    yield "The log is out of reach. The command line ends with exit code 1."
+    yield ""
+    yield from _table(("code", "meaning"), ((f"`{code}`", said) for code, said in _OUTAGES.items()))
+    yield from ("", "## Tampering", "")
+    yield "The log was altered, or this program is not the one that wrote it. The command line ends with exit code 3."
+    yield ""
+    yield from _table(("code", "meaning"), ((f"`{code}`", said) for code, said in _TAMPERING.items()))
+
+
+def _codes(errors: Iterable[type]) -> set[str]:
+    """Codes of the errors and of what derives from them."""
+    found: set[str] = set()
+    for error in errors:
+        found |= {str(vars(error)["code"])} if "code" in vars(error) else set()
+        found |= _codes(error.__subclasses__())
+    return found
+
+
+# -- facts -------------------------------------------------------------------------------------------------------------
+
+_TIME: Final = "time"
+"""In place of a command: it happens because its time has come."""
+
+_FACTS: Final[dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]]] = {
+    "Parties": (
+        ("PartyRegistered", "A party joins, with its kind, country and first roles.", ("RegisterParty",)),
+        ("RoleGranted", "A party gets a role.", ("GrantRole",)),
+        ("RoleRevoked", "A party loses a role.", ("RevokeRole",)),
+        ("OwnershipDeclared", "A party is the beneficial owner of another.", ("DeclareOwnership",)),
+        ("PartyFrozen", "A party may neither place orders nor ask for anything; it may cancel.", ("FreezeParty",)),
+        ("PartyUnfrozen", "A party may act again.", ("UnfreezeParty",)),
+    ),
+    "Data sets": (
+        ("DatasetRegistered", "A data set, with its provider, license and classification.", ("RegisterDataset",)),
+        (
+            "DatasetVersionRegistered",
+            "A version of it, with its digest and what it was made from.",
+            ("RegisterDatasetVersion",),
+        ),
+        ("DatasetVersionPublished", "From now on models may cite it.", ("PublishDatasetVersion",)),
+        ("DatasetVersionWithdrawn", "It may no longer be used for new models.", ("WithdrawDatasetVersion",)),
+    ),
+    "Models": (
+        ("ModelRegistered", "A model and its developer.", ("RegisterModel",)),
+        ("TrainingRunRecorded", "Which data set versions a training run used.", ("RecordTrainingRun",)),
+        (
+            "ModelVersionRegistered",
+            "A version with its digest and its weighted lineage to data sets and base versions.",
+            ("RegisterModelVersion",),
+        ),
+        ("ModelVersionPublished", "From now on licenses to it may be listed.", ("PublishModelVersion",)),
+        ("ModelVersionWithdrawn", "It may no longer be listed or used as a base.", ("WithdrawModelVersion",)),
+    ),
+    "Licensing": (("TermsAdopted", "Terms of a license, fixed for good.", ("AdoptTerms",)),),
+    "Venue": (
+        ("CurrencyRegistered", "A currency and the decimals of its minor unit.", ("RegisterCurrency",)),
+        ("SeriesListed", "Units of one license to one model version can be traded.", ("ListSeries",)),
+        ("SeriesHalted", "New orders of the series are refused; orders may be canceled.", ("HaltSeries",)),
+        ("SeriesResumed", "The series trades again.", ("ResumeSeries",)),
+        ("SeriesEnded", "The series never trades again; its open orders are canceled.", (_TIME,)),
+        ("ListPriceRecorded", "A list price of the series, with its source.", ("RecordListPrice",)),
+        ("FeeScheduleAdopted", "Maker and taker rates of every order accepted after it.", ("AdoptFeeSchedule",)),
+        ("TaxRateSet", "Tax rate of buyers of a country.", ("SetTaxRate",)),
+    ),
+    "Payments": (
+        ("DepositRecorded", "Why money came from outside.", ("RecordDeposit",)),
+        ("WithdrawalRecorded", "Why money went to the outside.", ("RecordWithdrawal",)),
+        ("SaleRefunded", "Why a primary sale, or a part of it, was taken back.", ("RefundSale",)),
+    ),
+    "Revenue": (
+        ("AgreementSigned", "How revenue of a model is split from a stated time on.", ("SignAgreement",)),
+        ("AgreementTookEffect", "That time has come.", (_TIME,)),
+        ("WaterfallCompiled", "The payees of a series and their weights.", ("ListSeries", _TIME)),
+        ("WaterfallCompilationFailed", "An agreement took effect, but the series keeps its waterfall.", (_TIME,)),
+    ),
+    "Governance": (
+        ("HouseOpened", "First fact of a log: how large the pools of the house may grow.", ("OpenHouse",)),
+        ("StateRootRecorded", "Hash of the whole state after a command, from the shadow.", ("RecordStateRoot",)),
+    ),
+}
+
+
+def facts_page() -> str:
+    """Every fact, what it says, and who may ask for what leads to it."""
+    return _page("Facts", _facts())
+
+
+def _facts() -> Iterator[str]:
+    yield (
+        "A fact is one rare thing that happened, in the past tense: an entry of the log with a topic of its own. The fields "
+        "and bytes of each are in [the log format](log-format.md#facts). A fact follows from a command, if nothing speaks "
+        "against it, or from time. The house itself may ask for everything; the role of each row is who else may. *House* "
+        "alone means nobody else. A party that changes something must also own it."
+    )
+    topics = {topic.partition(".")[0]: (topic, cls) for topic, cls in TOPICS.items()}
+    asked: dict[str, str] = {command.__name__: _who(command) for command in DECISIONS}
+    shown: list[str] = []
+    used: set[str] = set()
+    for area, rows in _FACTS.items():
+        yield from ("", f"## {area}", "")
+        lines = []
+        for name, said, causes in rows:
+            topic, cls = topics[name]
+            sealed = ", ".join(f"`{field}`" for field, _ in SEALED_FIELDS[cls])
+            lines.append(
+                (
+                    f"`{topic}`",
+                    f"{said} Sealed: {sealed}." if sealed else said,
+                    " or ".join(cause if cause == _TIME else f"`{cause}`" for cause in causes),
+                    "; ".join(asked[cause] for cause in causes if cause != _TIME),
+                )
+            )
+            shown.append(name)
+            used.update(cause for cause in causes if cause != _TIME)
+        yield from _table(("topic", "it says", "follows from", "asked by"), lines)
+    assert sorted(shown) == sorted(topics), set(shown) ^ set(topics)
+    assert used == set(asked), used ^ set(asked)
+    yield from ("", "## Older topics", "", "They are read, not written.", "")
+    yield from _table(("topic", "read as"), ((f"`{old}`", f"`{new}`") for old, (new, _) in sorted(UPCASTS.items())))
+
+
+def _who(command: type[Command]) -> str:
+    roles, _ = DECISIONS[command]
+    return role_words(roles) or "house"
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+
+_EXITS: Final = {
+    Exit.OK: "done",
+    Exit.FAILED: "a check failed, or the log is out of reach",
+    Exit.USAGE: "the command was not understood",
+    Exit.TAMPERING: "the log is not what it must be",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C; what was done stays",
+}
+
+
+def command_line_page() -> str:
+    """Every command of `tallystick` with its options."""
+    return _page("The command line", _command_line())
+
+
+def _command_line() -> Iterator[str]:
+    root: Any = get_command(app)
+    yield f"`tallystick`: {root.help} From a checkout, `./dev tallystick` runs it in the environment that it makes first."
+    yield ""
+    yield (
+        "Results go to stdout, progress and errors to stderr. With `--json` stdout holds JSON alone. An error is one line "
+        "`tallystick: CODE: MESSAGE` ([codes](rejections.md)); with `--json` also an object "
+        '`{"error": {"code", "message"}}`.'
+    )
+    yield from ("", "## Exit codes", "")
+    yield from _table(("code", "meaning"), ((str(int(code)), _EXITS[code]) for code in Exit))
+    for words, command in _commands("tallystick", root):
+        yield from ("", f"## {words}", "", *str(command.help).strip().splitlines(), "")
+        yield from _table(("", "", "default"), map(_parameter, command.params))
+
+
+def _commands(words: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with the words that call it."""
+    if not hasattr(command, "commands"):
+        yield words, command
+        return
+    for name, inner in sorted(command.commands.items()):
+        yield from _commands(f"{words} {name}", inner)
+
+
+def _parameter(parameter: Any) -> tuple[str, str, str]:
+    name = parameter.metavar if parameter.required else parameter.opts[0]
+    value = "" if parameter.required or parameter.is_flag else f" {_value_of(parameter)}"
+    default = parameter.default
+    shown = "" if default is None or default is False else f"`{default}`"
+    return f"`{name}{value}`", parameter.help, "required" if parameter.required else shown
+
+
+def _value_of(parameter: Any) -> str:
+    """What stands for the value of an option."""
+    if parameter.metavar:
+        return str(parameter.metavar)
+    kind = parameter.type_descriptor.annotation
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "\\|".join(member.value for member in kind)
+    return "N" if kind is int else "TEXT"
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "rejections.md": rejections_page,
+    "facts.md": facts_page,
+    "command-line.md": command_line_page,
+}
+
+
+def _page(title: str, lines: Iterable[str]) -> str:
+    wrapped = (line if line.startswith("|") else fill(line, WIDTH, break_on_hyphens=False) for line in lines)
+    return "\n".join((_MARK, "", f"# {title}", "", *wrapped)).rstrip() + "\n"
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    for row in rows:
+        assert len(row) == len(heads), row
+        yield f"| {' | '.join(row)} |"
+
+
+def write_pages(folder: Path) -> None:
+    """Write every page into the folder."""
+    for name, page in PAGES.items():
+        (folder / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_pages(REFERENCE)

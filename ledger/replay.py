@@ -96,7 +96,7 @@ class Replay:
             raise Disagreement(
                 entry.position, f"version in stream {entry.stream}", expected=expected, found=entry.version
             )
-        envelope, fact = from_entry(entry.stream, entry.version, entry.topic, entry.state)
+        envelope, fact = from_entry(entry.stream, entry.version, entry.topic, entry.state, position=entry.position)
         if self.state.active_command:
             raise Disagreement(
                 entry.position,
@@ -117,7 +117,13 @@ class Replay:
         if self._redecision is not None:
             self._redecision.fact(entry.position, envelope, fact)
         self.versions[entry.stream] = entry.version
-        self.state.apply(envelope, fact)
+        try:
+            self.state.apply(envelope, fact)
+        except (AssertionError, LookupError) as error:
+            # A fact that was decided on this state always fits; one that does not was decided on another.
+            raise Disagreement(
+                entry.position, "the fact contradicts what came before", expected="one that fits", found=fact
+            ) from error
         if self.requests is not None and envelope.request_id is not None:
             self.requests.learn_fact(envelope, entry.position)
 

@@ -34,10 +34,17 @@ NEW, REUSED = -1, -2
 
 
 @kernel
+def request_home(low: int, high: int, mask: int) -> int:
+    """Preferred place of a request id; ids that merely count up lie as far apart as random ones."""
+    mixed = (low ^ (high * GOLDEN)) * np.int64(2685821657736338717)
+    return ((mixed ^ (mixed >> 32)) * GOLDEN >> 24) & mask  # type: ignore[return-value]
+
+
+@kernel
 def find_request(rows: Any, index: Any, low: int, high: int) -> int:
     """Row of the request id, or NONE."""
     mask = len(index) - 1
-    place = ((low ^ (high * GOLDEN)) >> 12) & mask
+    place = request_home(low, high, mask)
     while index[place] != NONE:
         row = rows[index[place]]
         if row["id_low"] == low and row["id_high"] == high:
@@ -49,7 +56,7 @@ def find_request(rows: Any, index: Any, low: int, high: int) -> int:
 @kernel
 def enter(index: Any, low: int, high: int, number: int) -> None:
     mask = len(index) - 1
-    place = ((low ^ (high * GOLDEN)) >> 12) & mask
+    place = request_home(low, high, mask)
     while index[place] != NONE:
         place = (place + 1) & mask
     index[place] = number

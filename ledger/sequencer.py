@@ -26,6 +26,7 @@ from domain.values import HOUSE
 from ledger.blocks import TOPIC, encode_block
 from ledger.effects import account_number
 from ledger.execution import Stop
+from ledger.intake import take_in
 from ledger.keys import KeyStore
 from ledger.mapper import from_entry, stream_of, to_entry
 from ledger.movements import NO_LEGS, accounts_of, system_rows
@@ -43,10 +44,6 @@ from matching.layout import (
     Kind,
     Section,
 )
-
-DOOR_KINDS = np.zeros(256, np.bool_)
-DOOR_KINDS[[Kind.NEW, Kind.CANCEL, Kind.REDUCE, Kind.MASS_CANCEL]] = True
-"""Kinds of command that a door may send; any other is recorded and refused as `unknown_kind`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +215,7 @@ class _Batch:
 
     def _add_orders(self, orders: Orders) -> None:
         rows = orders.commands.copy()
-        if orders.stamped:
-            np.maximum.accumulate(rows["at_ns"], out=rows["at_ns"])
-            np.maximum(rows["at_ns"], self._last_at_ns(), out=rows["at_ns"])
-        else:
-            rows["at_ns"] = self._stamp(None)
-        rows["kind"][~DOOR_KINDS[rows["kind"].view(np.uint8)] | (rows["flags"] & FLAG_SYSTEM != 0)] = 0
+        take_in(rows, NONE if orders.stamped else self._sequencer.clock(), self._last_at_ns())
         if orders.requests is None:
             self._pending.append(self._answer_rows(*self._enqueue(rows, None)))
             return
@@ -281,6 +273,7 @@ class _Batch:
         body_hash = None
         if ask.request_id is not None:
             body_hash = self._keys.fingerprint(body_of(ask.command, ask.actor))
+            self._remember_results()
             known = self._requests.known(ask.request_id, at_ns)
             if known is not None:
                 if body_hash_of(known) != body_hash:
@@ -332,7 +325,7 @@ class _Batch:
     def _repeat(self, number: int, position: int) -> Reply:
         """The reply to a rare command that was accepted before, in this batch or in the log."""
         reply = self._replies.get(number)
-        facts = reply.facts if reply else facts_of(self._store, number, position)
+        facts = reply.facts if reply else facts_of(self._store, number, position, self._keys)
         return Reply(number, position, facts, repeated=True)
 
     def _append(self, envelope: Envelope, facts: Sequence[Fact]) -> int:
@@ -429,15 +422,20 @@ class _Batch:
     # -- answering -----------------------------------------------------------------------------------------------------
 
     def answers(self) -> list[Answer]:
-        """The answer to each item, in order. Call once, after the append."""
-        if len(self._done) == 1:
-            self._results, self._positions = self._done[0]
-        else:
-            self._results = np.concatenate([np.empty(0, RESULT)] + [results for results, _ in self._done])
-            self._positions = np.concatenate([np.empty(0, np.int64)] + [positions for _, positions in self._done])
+        """The answer to each item, in order. Call after the append."""
+        self._remember_results()
+        return [answer() for answer in self._pending]
+
+    def _remember_results(self) -> None:
+        """Collect the results of all runs so far, and let the requests know theirs."""
+        if len(self._done) != 1:
+            results = np.concatenate([np.empty(0, RESULT), *(results for results, _ in self._done)])
+            positions = np.concatenate([np.empty(0, np.int64), *(positions for _, positions in self._done)])
+            self._done = [(results, positions)]
+        self._results, self._positions = self._done[0]
         for admission, first, end in self._admitted:
             admission.remember(self._results[first:end], self._positions[first:end])
-        return [answer() for answer in self._pending]
+        self._admitted = []
 
     def _answer_rows(self, first: int, end: int) -> Callable[[], Answer]:
         return lambda: OrderReplies(self._results[first:end], self._positions[first:end])
@@ -488,7 +486,7 @@ def refusal_of_code(code: int) -> Refusal:
     return Refusal(reason, field="command", rule=reason.meaning, value=reason.code)
 
 
-def facts_of(store: Store, command: int, position: int) -> tuple[Fact, ...]:
+def facts_of(store: Store, command: int, position: int, keys: KeyStore) -> tuple[Fact, ...]:
     """The facts of a rare command, read from the log from the position of its reply on."""
     facts: list[Fact] = []
     for entry in store.read(position):
@@ -496,7 +494,7 @@ def facts_of(store: Store, command: int, position: int) -> tuple[Fact, ...]:
             if entry.position > position:
                 break
             continue
-        envelope, fact = from_entry(entry.stream, entry.version, entry.topic, entry.state)
+        envelope, fact = from_entry(entry.stream, entry.version, entry.topic, entry.state, keys.unseal)
         if envelope.command != command:
             break
         facts.append(fact)

@@ -8,11 +8,11 @@ Two writers that both believe to own the log write the same version next, so the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 from ledger.blocks import GENESIS_HASH, TOPIC, Block, chain, decode_block, seal
-from ledger.recorder import Entry, LogRecorder
+from ledger.recorder import Entry, LogRecorder, LogTransaction
 
 SHARD = 0
 SHARD_STREAM = f"shard-{SHARD}"
@@ -31,11 +31,12 @@ class Appended(NamedTuple):
 
 
 class Transaction:
-    """Entries on their way into one append; positions are final once the transaction has committed."""
+    """Entries on their way into one append; positions are final once it has ended well."""
 
-    def __init__(self, store: Store, sink: Any) -> None:
+    def __init__(self, store: Store, stack: ExitStack) -> None:
         self._store = store
-        self._sink = sink
+        self._stack = stack
+        self._sink: LogTransaction | None = None
         self._waiting: list[Entry] = []
         self._bytes = 0
         self._last_is_block = True
@@ -65,14 +66,25 @@ class Transaction:
         self._waiting.append((stream, version, topic, state))
         self._bytes += len(state)
         if self._bytes > FLUSH_BYTES:
-            self.flush()
+            self._flush()
         return store.position
 
-    def flush(self) -> None:
-        if self._waiting:
-            self._sink.append(self._waiting)
-            self._waiting = []
-            self._bytes = 0
+    def finish(self) -> None:
+        """Hand over the rest."""
+        assert not self.needs_block, "the last entry of an append is a flow block"
+        if self._sink is not None:
+            self._flush()
+        elif self._waiting:
+            # All of it fits into one statement, which is a transaction of its own.
+            self._store.recorder.append(self._waiting)
+
+    def _flush(self) -> None:
+        """Hand what waits to the database, in a transaction that stays open until the end."""
+        if self._sink is None:
+            self._sink = self._stack.enter_context(self._store.recorder.transaction())
+        self._sink.append(self._waiting)
+        self._waiting = []
+        self._bytes = 0
 
 
 class Store:
@@ -100,12 +112,11 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """One durable append: everything added is in the log when the block ends, or nothing is."""
-        with self.recorder.transaction() as sink:
-            transaction = Transaction(self, sink)
+        """One durable append: everything added is in the log when the context ends well, or nothing is."""
+        with ExitStack() as stack:
+            transaction = Transaction(self, stack)
             yield transaction
-            assert not transaction.needs_block, "the last entry of an append is a flow block"
-            transaction.flush()
+            transaction.finish()
 
     def read(self, start: int = 1, stop: int | None = None) -> Iterator[Appended]:
         """Entries from position `start` to `stop` (inclusive; to the end without it), in bounded memory."""

@@ -30,10 +30,11 @@ from domain.events import (
 from domain.rejections import Refusal
 from ledger import sequencer
 from ledger.blocks import TOPIC, decode_block
+from ledger.intake import DOOR_KINDS
 from ledger.mapper import from_entry
 from ledger.sequencer import Ask, OrderReplies, body_of
 from ledger.store import Store
-from matching.layout import COMMAND, FLAG_SYSTEM, RESULT, Kind, Section
+from matching.layout import COMMAND, FLAG_SYSTEM, RESULT, Section
 
 ASKS_PER_APPEND: Final = 256
 """Registrations that share one durable append."""
@@ -102,7 +103,7 @@ def play(
             case EndOfDay():
                 answer = None
                 player.flush()
-                if step.number > past.days_over:
+                if step.number > past.roots:
                     house.end_of_day(step.at_ns)
                 days_over = step.number
         on_day(days_over, f"step {number:,}")
@@ -122,8 +123,8 @@ class _Past:
     results: Any = field(default_factory=lambda: np.zeros(0, RESULT))
     """Order rows that a door sent, and their results."""
     taken: int = 0
-    days_over: int = 0
-    """Days at whose end a state root was asked for."""
+    roots: int = 0
+    """State roots that were recorded, one at the end of each day."""
 
     @property
     def is_over(self) -> bool:
@@ -210,6 +211,7 @@ def _read_past(store: Store) -> _Past:
             results.append(block.rows(Section.RESULTS))
             continue
         envelope, fact = from_entry(*entry[1:], position=entry.position)
+        past.roots += isinstance(fact, StateRootRecorded)
         if envelope.request_id is not None:
             past.requests.add(envelope.request_id)
         elif not isinstance(fact, _BY_THE_HOUSE):
@@ -218,8 +220,7 @@ def _read_past(store: Store) -> _Past:
             )
     if commands:
         rows = np.concatenate(commands)
-        past.days_over = int(np.sum((rows["kind"] == int(Kind.TICK)) & (rows["target"] == 1)))
-        by_door = np.isin(rows["kind"], sequencer.DOOR_KINDS.nonzero()[0]) & (rows["flags"] & FLAG_SYSTEM == 0)
+        by_door = np.isin(rows["kind"], DOOR_KINDS) & (rows["flags"] & FLAG_SYSTEM == 0)
         past.commands = rows[by_door]
         past.results = np.concatenate(results)[by_door]
     return past

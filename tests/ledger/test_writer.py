@@ -95,10 +95,10 @@ def test_what_is_due_happens_although_nobody_asks(writer: Writer, desk: Desk, cl
 def test_a_failed_append_stops_the_writer_and_every_later_request(
     writer: Writer, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone() -> None:
+    def gone(_entries: object) -> int:
         raise LogUnavailable("the database is gone")
 
-    monkeypatch.setattr(desk.recorder, "transaction", gone)
+    monkeypatch.setattr(desk.recorder, "append", gone)
     with pytest.raises(LogUnavailable):
         writer.submit(Orders(new_orders(1, party=FIRST_TRADER, side=Side.BUY, price=3))).result(PATIENCE)
     with pytest.raises(SequencerStopped):
