@@ -30,16 +30,13 @@ from ledger.outages import LogConflict, LogFull, LogLocked, LogOutage, LogUnavai
 REFERENCE: Final = Path(__file__).resolve().parents[1] / "docs" / "reference"
 WIDTH: Final = 118
 _MARK: Final = "<!-- Generated: python -m api.reference_pages -->"
-_ONE_SENTENCE_PER_CODE: Final = "A code's name and number are never changed and never reused."
-
 # -- rejections --------------------------------------------------------------------------------------------------------
 
 _CODE_RANGES: Final = (
     (
         "Results of the kernels",
         range(1, 100),
-        "The refusal is a row of `results` in the log, with this number as its `code`. Rare commands can end with one of "
-        "these, too.",
+        "The refusal is a row of `results`, with this number as its `code`. Rare commands can end with one of these, too.",
     ),
     (
         "Doors",
@@ -60,7 +57,7 @@ _TAMPERING: Final = {
 }
 _OUTAGES: Final = {
     LogOutage.code: "The log cannot be used as asked.",
-    LogUnavailable.code: "The database failed. What it kept of the last append is unknown until the log is opened anew.",
+    LogUnavailable.code: "The database failed; what it kept of the last append is known when the log is opened anew.",
     LogFull.code: "The disk under the log has no room left.",
     LogLocked.code: "Another writer holds the log.",
     SchemaMissing.code: "There is no log here yet; `tallystick migrate` makes one.",
@@ -77,8 +74,8 @@ def rejections_page() -> str:
 
 def _rejections() -> Iterator[str]:
     yield (
-        "A *refusal* is an expected no: nothing happened. It has a code, the field at fault, the rule, and the value found. "
-        f"{_ONE_SENTENCE_PER_CODE}"
+        "A *refusal* is an expected no: nothing happened. It has a code, the field at fault, the rule, and the value "
+        "found. The name and the number of a code are never changed and never reused."
     )
     listed = 0
     for title, numbers, said in _CODE_RANGES:
@@ -131,7 +128,11 @@ _FACTS: Final[dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]]] = {
             ("RegisterDatasetVersion",),
         ),
         ("DatasetVersionPublished", "From now on models may cite it.", ("PublishDatasetVersion",)),
-        ("DatasetVersionWithdrawn", "It may no longer be used for new models.", ("WithdrawDatasetVersion",)),
+        (
+            "DatasetVersionWithdrawn",
+            "It was withdrawn, paused, moved or limited; if withdrawn, no new model may use it.",
+            ("WithdrawDatasetVersion",),
+        ),
     ),
     "Models": (
         ("ModelRegistered", "A model and its developer.", ("RegisterModel",)),
@@ -142,7 +143,11 @@ _FACTS: Final[dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]]] = {
             ("RegisterModelVersion",),
         ),
         ("ModelVersionPublished", "From now on licenses to it may be listed.", ("PublishModelVersion",)),
-        ("ModelVersionWithdrawn", "It may no longer be listed or used as a base.", ("WithdrawModelVersion",)),
+        (
+            "ModelVersionWithdrawn",
+            "Likewise; if withdrawn, it may no longer be listed or used as a base.",
+            ("WithdrawModelVersion",),
+        ),
     ),
     "Licensing": (("TermsAdopted", "Terms of a license, fixed for good.", ("AdoptTerms",)),),
     "Venue": (
@@ -180,10 +185,10 @@ def facts_page() -> str:
 
 def _facts() -> Iterator[str]:
     yield (
-        "A fact is one rare thing that happened, in the past tense: an entry of the log with a topic of its own. The fields "
-        "and bytes of each are in [the log format](log-format.md#facts). A fact follows from a command, if nothing speaks "
-        "against it, or from time. The house itself may ask for everything; the role of each row is who else may. *House* "
-        "alone means nobody else. A party that changes something must also own it."
+        "A fact is one rare thing that happened, in the past tense: an entry of the log with a topic of its own. The "
+        "fields and bytes of each are in [the log format](log-format.md#facts). A fact follows from a command, if "
+        "nothing speaks against it, or from time. The house itself may ask for everything; the role in each row is who "
+        "else may. *House* means nobody else. A party that changes a data set, a model or a series must also own it."
     )
     topics = {topic.partition(".")[0]: (topic, cls) for topic, cls in TOPICS.items()}
     asked: dict[str, str] = {command.__name__: _who(command) for command in DECISIONS}
@@ -235,11 +240,11 @@ def command_line_page() -> str:
 
 def _command_line() -> Iterator[str]:
     root: Any = get_command(app)
-    yield f"`tallystick`: {root.help} From a checkout, `./dev tallystick` runs it in the environment that it makes first."
+    yield f"`tallystick`: {root.help} `./dev tallystick` runs it from a checkout."
     yield ""
     yield (
-        "Results go to stdout, progress and errors to stderr. With `--json` stdout holds JSON alone. An error is one line "
-        "`tallystick: CODE: MESSAGE` ([codes](rejections.md)); with `--json` also an object "
+        "Results go to stdout, progress and errors to stderr. With `--json` stdout holds JSON alone. An error is one "
+        "line `tallystick: CODE: MESSAGE` ([codes](rejections.md)); with `--json` also an object "
         '`{"error": {"code", "message"}}`.'
     )
     yield from ("", "## Exit codes", "")
