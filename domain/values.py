@@ -207,6 +207,7 @@ class PostingCode(IntEnum):
     RECEIVABLE = 14
     TRANSFER = 15
     FLUSH = 16
+    RECOVERY = 17
 
 
 class EndReason(IntEnum):

@@ -15,6 +15,7 @@ from typing import Any
 from domain.values import PostingCode, Role
 from ledger.accounts import (
     AVAILABLE,
+    RECEIVABLE,
     RETIRED,
     find_account,
     find_or_open,
@@ -88,6 +89,7 @@ TAX, DELIVERY, MINT, ROYALTY = (
     int(PostingCode.ROYALTY),
 )
 REFUND_CODE, RETURN = int(PostingCode.REFUND), int(PostingCode.RETURN)
+WITHDRAWAL, RECOVERY = int(PostingCode.WITHDRAWAL), int(PostingCode.RECOVERY)
 
 OK = int(Code.OK)
 UNKNOWN_SERIES, SERIES_HALTED, SERIES_ENDED = int(Code.UNKNOWN_SERIES), int(Code.SERIES_HALTED), int(Code.SERIES_ENDED)
@@ -116,7 +118,7 @@ ORDER_FLAGS = FLAG_MARKET | FLAG_PRIMARY
 AMOUNT_MAX = 1_000_000_000_000_000
 """Greatest amount of one leg of a journal."""
 CONTRA_FLOOR = -4_000_000_000_000_000_000
-"""No contra account falls below this; as each asset sums to zero, no other balance can exceed its opposite."""
+"""No journal takes a contra account below this. OUTSIDE alone puts money into the house, so it bounds all other balances."""
 LEGS_MAX = 64
 SMALL_LOTS = 1_000_000
 """NOTIONAL_MAX times so many lots still fits in 63 bits, so that no division is needed."""
@@ -266,8 +268,8 @@ def ceil_ppm(amount: int) -> int:
 def hold_of_buy(term: Any, notional: int) -> int:
     """What must be held for a buy whose remaining lots cost at most `notional`: price, greatest fee and tax to come."""
     dearest = max(int(term["maker_ppm"]), int(term["taker_ppm"]), 0)
-    fee = ceil_ppm(term["fee_sum"] + notional * dearest) - term["fee_charged"]
-    tax = ceil_ppm(term["levy_sum"] + notional * term["levy_ppm"]) - term["levy_charged"]
+    fee = ceil_ppm(term["fee_rest"] + notional * dearest)
+    tax = ceil_ppm(term["levy_rest"] + notional * term["levy_ppm"])
     return int(notional + fee + tax)
 
 
@@ -352,10 +354,8 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
     command = row["command"]
     slot = take_slot(book)
     term = tables.terms[slot]
-    term["fee_sum"] = 0
-    term["fee_charged"] = 0
-    term["levy_sum"] = 0
-    term["levy_charged"] = 0
+    term["fee_rest"] = 0
+    term["levy_rest"] = 0
     term["hold"] = needed
     term["series"] = number
     term["side"] = side
@@ -514,19 +514,19 @@ def settle(
 
     # What was held for the buy is available for the debits of this entry; what it still needs is held again below.
     hold(accounts, buyer, -buy["hold"])
-    buy["fee_sum"] += notional * buy_rate
-    fee = ceil_ppm(buy["fee_sum"]) - buy["fee_charged"]
-    buy["fee_charged"] += fee
-    buy["levy_sum"] += notional * buy["levy_ppm"]
-    tax = ceil_ppm(buy["levy_sum"]) - buy["levy_charged"]
-    buy["levy_charged"] += tax
-    sell["fee_sum"] += notional * sell_rate
-    sell_fee = ceil_ppm(sell["fee_sum"]) - sell["fee_charged"]
-    sell["fee_charged"] += sell_fee
-    sell["levy_sum"] += notional * sell["levy_ppm"]
-    # Fee and royalty are both rounded up and could together exceed a tiny notional; what is cut off comes due later.
-    royalty = min(ceil_ppm(sell["levy_sum"]) - sell["levy_charged"], notional - max(sell_fee, 0))
-    sell["levy_charged"] += royalty
+    fee_due = buy["fee_rest"] + notional * buy_rate
+    fee = ceil_ppm(fee_due)
+    buy["fee_rest"] = fee_due - fee * PPM
+    tax_due = buy["levy_rest"] + notional * buy["levy_ppm"]
+    tax = ceil_ppm(tax_due)
+    buy["levy_rest"] = tax_due - tax * PPM
+    sell_fee_due = sell["fee_rest"] + notional * sell_rate
+    sell_fee = ceil_ppm(sell_fee_due)
+    sell["fee_rest"] = sell_fee_due - sell_fee * PPM
+    royalty_due = sell["levy_rest"] + notional * sell["levy_ppm"]
+    # Fee and royalty are both rounded up and could together exceed the notional; what is cut off is waived.
+    royalty = min(ceil_ppm(royalty_due), notional - max(sell_fee, 0))
+    sell["levy_rest"] = min(royalty_due - royalty * PPM, 0)
 
     if primary:
         post(tables, out, command, buyer, suspense, notional, SALE, fill)
@@ -554,6 +554,9 @@ def settle(
     grant(tables, out, command, fill, buyer_units, lots)
     if not primary:
         grant(tables, out, command, fill, seller_units, -lots)
+        if seller_units == buyer_units:
+            # Somebody traded with itself: the first row stands before the second change.
+            out.grants[out.used[GRANTS] - 2]["lots"] += lots
 
     take_lots(book, maker, lots)
     if maker_left == 0:
@@ -745,28 +748,35 @@ def journal(tables: Tables, out: Out, command: int, legs: Any, first: int, end: 
     if end == first or end - first > LEGS_MAX:
         return COMMAND_MALFORMED
     accounts = tables.accounts
+    written = out.used[POSTINGS]
     for at in range(first, end):
         leg = legs[at]
         code = leg_code(tables, leg)
+        if code == OK and leg["code"] == WITHDRAWAL:
+            recover_debt(tables, out, command, int(leg["debit"]), at - first)
+            code = leg_code(tables, leg)
         if code != OK:
-            # Undo what the legs before this one did to the balances; nothing was written yet.
-            for done in range(first, at):
-                accounts[legs[done]["debit"]]["available"] += legs[done]["amount"]
-                accounts[legs[done]["credit"]]["available"] -= legs[done]["amount"]
+            # Take back the postings of the legs before this one.
+            while out.used[POSTINGS] > written:
+                out.used[POSTINGS] -= 1
+                row = out.postings[out.used[POSTINGS]]
+                accounts[row["debit"]]["available"] += row["amount"]
+                accounts[row["credit"]]["available"] -= row["amount"]
             return code
-        accounts[leg["debit"]]["available"] -= leg["amount"]
-        accounts[leg["credit"]]["available"] += leg["amount"]
-    for at in range(first, end):
-        leg = legs[at]
-        row = out.postings[out.used[POSTINGS]]
-        out.used[POSTINGS] += 1
-        row["command"] = command
-        row["debit"] = leg["debit"]
-        row["credit"] = leg["credit"]
-        row["amount"] = leg["amount"]
-        row["code"] = leg["code"]
-        row["fill"] = at - first
+        post(tables, out, command, int(leg["debit"]), int(leg["credit"]), leg["amount"], int(leg["code"]), at - first)
     return OK
+
+
+@kernel
+def recover_debt(tables: Tables, out: Out, command: int, payer: int, leg: int) -> None:
+    """Who withdraws pays first what it owes, as far as it has it."""
+    account = tables.accounts[payer]
+    debt = find_account(tables.accounts, tables.account_index, int(account["owner"]), int(account["asset"]), RECEIVABLE)
+    if debt == NONE:
+        return
+    paid = min(-tables.accounts[debt]["available"], account["available"])
+    if paid > 0:
+        post(tables, out, command, payer, debt, paid, RECOVERY, leg)
 
 
 @kernel

@@ -51,6 +51,9 @@ OUTCOMES = (
 )
 """The sections that executing a command writes."""
 
+AppliedLeg = tuple[int, int, int, int, int]
+"""(number of the leg, code, debit, credit, amount)."""
+
 Row = Mapping[str, Any] | np.void
 """A row of `commands` or `legs`: anything indexed by column name."""
 
@@ -167,9 +170,11 @@ class Order:
         return tax
 
     def charge_royalty(self, notional: int, *, at_most: int) -> int:
+        """What does not fit under `at_most` is waived."""
         self.royalty_sum += notional * self.royalty_ppm
         royalty = min(ceil_ppm(self.royalty_sum) - self.royalty_charged, at_most)
         self.royalty_charged += royalty
+        self.royalty_sum = min(self.royalty_sum, self.royalty_charged * PPM)
         return royalty
 
 
@@ -520,7 +525,8 @@ class ReferenceLedger:
 
         self._set_hold(buyer)
         self._set_hold(seller)
-        self._grant(command, fill, buyer.units, change=lots)
+        # Somebody who trades with itself has the lots twice for a moment: bought, and not yet delivered.
+        self._grant(command, fill, buyer.units, change=lots, undelivered=lots if seller.units == buyer.units else 0)
         if seller.units is not None:
             self._grant(command, fill, seller.units, change=-lots)
 
@@ -627,31 +633,53 @@ class ReferenceLedger:
 
     def _journal(self, command: int, legs: Sequence[Row]) -> None:
         require(1 <= len(legs) <= LEGS_MAX, Code.COMMAND_MALFORMED)
-        available: dict[int, int] = {}
-        for leg in legs:
-            debit, credit, amount = int(leg["debit"]), int(leg["credit"]), int(leg["amount"])
-            require(1 <= amount <= LEG_AMOUNT_MAX, Code.AMOUNT_OUT_OF_RANGE)
-            for number in (debit, credit):
-                require(0 <= number < len(self.accounts), Code.UNKNOWN_ACCOUNT)
-            account = self.accounts[debit]
-            require(account.asset == self.accounts[credit].asset and debit != credit, Code.JOURNAL_UNBALANCED)
-            for number in (debit, credit):
-                available.setdefault(number, self.accounts[number].available)
-            available[debit] -= amount
-            available[credit] += amount
-            if account.may_be_negative:
-                require(available[debit] >= BALANCE_MIN, Code.AMOUNT_OUT_OF_RANGE)
-            else:
-                short = Code.INSUFFICIENT_UNITS if account.asset > 0 else Code.INSUFFICIENT_FUNDS
-                require(available[debit] >= 0, short)
-        # Past this point every leg is applied.
-
-        for number, leg in enumerate(legs):
-            debit, credit, amount = int(leg["debit"]), int(leg["credit"]), int(leg["amount"])
-            self._post(command, number, int(leg["code"]), debit=debit, credit=credit, amount=amount)
+        applied: list[AppliedLeg] = []
+        try:
+            for number, leg in enumerate(legs):
+                debit, credit, amount = int(leg["debit"]), int(leg["credit"]), int(leg["amount"])
+                self._check_leg(debit, credit, amount)
+                if int(leg["code"]) == PostingCode.WITHDRAWAL:
+                    self._recover_debt(number, debit, applied)
+                    self._check_leg(debit, credit, amount)
+                self._apply_leg((number, int(leg["code"]), debit, credit, amount), applied)
+        except Refused:
+            for _, _, debit, credit, amount in applied:
+                self.accounts[debit].available += amount
+                self.accounts[credit].available -= amount
+            raise
+        for number, code, debit, credit, amount in applied:
+            self.accounts[debit].available += amount
+            self.accounts[credit].available -= amount
+            self._post(command, number, code, debit=debit, credit=credit, amount=amount)
             self.journaled[debit] -= amount
             self.journaled[credit] += amount
         self._result(command)
+
+    def _check_leg(self, debit: int, credit: int, amount: int) -> None:
+        require(1 <= amount <= LEG_AMOUNT_MAX, Code.AMOUNT_OUT_OF_RANGE)
+        for number in (debit, credit):
+            require(0 <= number < len(self.accounts), Code.UNKNOWN_ACCOUNT)
+        account = self.accounts[debit]
+        require(account.asset == self.accounts[credit].asset and debit != credit, Code.JOURNAL_UNBALANCED)
+        after = account.available - amount
+        if account.may_be_negative:
+            require(after >= BALANCE_MIN, Code.AMOUNT_OUT_OF_RANGE)
+        else:
+            require(after >= 0, Code.INSUFFICIENT_UNITS if account.asset > 0 else Code.INSUFFICIENT_FUNDS)
+
+    def _recover_debt(self, number: int, payer: int, applied: list[AppliedLeg]) -> None:
+        """Who withdraws pays first what it owes, as far as it has it."""
+        account = self.accounts[payer]
+        debt = self.find_account(account.owner, account.asset, AccountKind.RECEIVABLE)
+        paid = 0 if debt is None else min(-self.accounts[debt].available, account.available)
+        if debt is not None and paid > 0:
+            self._apply_leg((number, PostingCode.RECOVERY, payer, debt, paid), applied)
+
+    def _apply_leg(self, leg: AppliedLeg, applied: list[AppliedLeg]) -> None:
+        _, _, debit, credit, amount = leg
+        self.accounts[debit].available -= amount
+        self.accounts[credit].available += amount
+        applied.append(leg)
 
     def _open_account(self, command: int, row: Row) -> None:
         owner, asset, kind = int(row["account"]), int(row["series"]), int(row["flags"])
@@ -730,14 +758,14 @@ class ReferenceLedger:
         self.accounts[credit].available += amount
         self.rows[Section.POSTINGS].append((command, debit, credit, amount, code, fill))
 
-    def _grant(self, command: int, fill: int, units: int, *, change: int) -> None:
+    def _grant(self, command: int, fill: int, units: int, *, change: int, undelivered: int = 0) -> None:
         """Record how many lots a holder has after a change, under the number of its grant."""
         account = self.accounts[units]
         if account.grant == 0:
             account.grant = self.next_grant
             self.next_grant += 1
         self.rows[Section.GRANTS].append(
-            (command, account.grant, account.owner, account.asset, fill, change, account.balance)
+            (command, account.grant, account.owner, account.asset, fill, change, account.balance + undelivered)
         )
 
     def _result(

@@ -17,7 +17,7 @@ from ledger.disagreement import Disagreement
 from ledger.execution import Stop
 from ledger.mapper import from_entry
 from ledger.redecision import Redecision
-from ledger.requests import Requests
+from ledger.requests import Requests, by_week
 from ledger.state import State
 from ledger.store import SHARD_STREAM, Appended
 from matching.layout import LAYOUTS, Section
@@ -58,7 +58,7 @@ class Replay:
         self.roots_wanted: set[int] = set()
         """Commands after which the state root shall be kept, for a later fact to be compared with."""
         self.roots: dict[int, bytes] = {}
-        self._unanswered: list[Any] = []
+        self._unanswered: list[tuple[Any, Any]] = []
 
     def redecide(self) -> None:
         """From here on ask the rules again for every fact, too; recovery has no need of that."""
@@ -190,18 +190,23 @@ class Replay:
         assert self.requests is not None
         asked = block.rows(Section.REQUESTS)
         if len(asked):
-            self._unanswered.append(asked)
+            commands = block.rows(Section.COMMANDS)
+            at = np.searchsorted(commands["command"], asked["command"])
+            if np.any(at >= len(commands)) or np.any(commands["command"][at] != asked["command"]):
+                raise Disagreement(entry.position, "a request names a command of another block", section="REQUESTS")
+            self._unanswered.append((asked, commands["at_ns"][at]))
         if not self._unanswered:
             return
-        asked = np.concatenate(self._unanswered)
+        asked = np.concatenate([rows for rows, _ in self._unanswered])
+        times = np.concatenate([at_ns for _, at_ns in self._unanswered])
         results = block.rows(Section.RESULTS)
-        answered = asked["command"] <= (results["command"][-1] if len(results) else 0)
-        done = asked[answered]
-        if len(done):
+        answered = int(np.searchsorted(asked["command"], results["command"][-1], "right")) if len(results) else 0
+        for part in by_week(times[:answered]):
+            done = asked[:answered][part]
             at = np.searchsorted(results["command"], done["command"])
-            self.requests.admit(done, self.state.at_ns).remember(results[at], entry.position)
-        left = asked[~answered]
-        self._unanswered = [left] if len(left) else []
+            admission = self.requests.admit(done, int(times[part.start]))
+            admission.remember(results[at][admission.executed], np.full(len(done), entry.position)[admission.executed])
+        self._unanswered = [(asked[answered:], times[answered:])] if answered < len(asked) else []
 
 
 def compare(position: int, section: Section, expected: Any, found: Any) -> None:

@@ -29,8 +29,10 @@ REMEMBERED = np.dtype(
     ]
 )
 
-NEW, REUSED = -1, -2
-"""What `admit` says of a request that was not seen before, and of an id that came with another body."""
+FIRST_SEEN, REUSED, WITHOUT_ID = -1, -2, -3
+"""What `admit` says of a request that was not seen before, of an id that came with another body, and of an id of zeros,
+which stands for none.
+"""
 
 
 @kernel
@@ -68,10 +70,14 @@ def admit_all(
 ) -> int:
     """Look up each of `asked` ([n, 4] i8: id and hash) and enter the new ones; returns how many are remembered now.
 
-    `verdicts[i]` becomes NEW, REUSED, or the generation (0 young, 1 old) in which row `places[i]` answers it.
+    `verdicts[i]` becomes FIRST_SEEN, REUSED, WITHOUT_ID, or the generation (0 young, 1 old) in which row `places[i]` answers it.
     """
     for at in range(len(asked)):
         low, high, hash_low, hash_high = asked[at, 0], asked[at, 1], asked[at, 2], asked[at, 3]
+        places[at] = NONE
+        if low == 0 and high == 0:
+            verdicts[at] = WITHOUT_ID
+            continue
         found = find_request(rows, index, low, high)
         generation = 0
         row = rows[max(found, 0)]
@@ -80,7 +86,7 @@ def admit_all(
             generation = 1
             row = old_rows[max(found, 0)]
         if found == NONE:
-            verdicts[at] = NEW
+            verdicts[at] = FIRST_SEEN
             places[at] = count
             new = rows[count]
             new["id_low"] = low
@@ -134,12 +140,18 @@ class Admission:
         self._places = places
         self.verdicts = verdicts
 
+    @property
+    def executed(self) -> Any:
+        """Which of the requests are to be executed."""
+        return (self.verdicts == FIRST_SEEN) | (self.verdicts == WITHOUT_ID)
+
     def remember(self, results: Any, positions: Any) -> None:
-        """Keep the results (RESULT) and positions of the new requests, in their order."""
+        """Keep the results (RESULT) and positions of what was executed, in its order."""
         rows = self._generations[0].rows
-        places = self._places[self.verdicts == NEW]
-        rows["result"][places] = results
-        rows["position"][places] = positions
+        places = self._places[self.executed]
+        known = places != NONE
+        rows["result"][places[known]] = results[known]
+        rows["position"][places[known]] = positions[known]
 
     def answer(self, at: int) -> Any:
         """The remembered row (REMEMBERED) of a repeated request."""
@@ -194,7 +206,7 @@ class Requests:
         result = np.zeros(1, RESULT)
         result["command"] = command
         result["code"] = code
-        self.admit(requests, at_ns).remember(result, position)
+        self.admit(requests, at_ns).remember(result, np.array([position]))
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
         """What is remembered, for a snapshot: the rows of both generations and the week of the younger."""

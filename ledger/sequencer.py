@@ -31,7 +31,7 @@ from ledger.keys import KeyStore
 from ledger.mapper import from_entry, stream_of, to_entry
 from ledger.movements import NO_LEGS, accounts_of, system_rows
 from ledger.refunds import check_trade
-from ledger.requests import NEW, REUSED, Admission, Requests, body_hash_of, by_week
+from ledger.requests import REUSED, Admission, Requests, body_hash_of, by_week
 from ledger.state import State
 from ledger.store import SHARD, Store, Transaction
 from matching.layout import (
@@ -223,7 +223,7 @@ class _Batch:
         for part in by_week(rows["at_ns"]):
             requests = orders.requests[part]
             admission = self._requests.admit(requests, int(rows["at_ns"][part.start]))
-            new = admission.verdicts == NEW
+            new = admission.executed
             admitted.append(_Admitted(admission, *self._enqueue(rows[part][new], requests[new])))
         self._admitted += admitted
         self._pending.append(self._answer_requests(admitted))
@@ -455,7 +455,7 @@ class _Batch:
         verdicts = admission.verdicts
         results = np.zeros(len(verdicts), RESULT)
         positions = np.zeros(len(verdicts), np.int64)
-        new = verdicts == NEW
+        new = admission.executed
         results[new] = self._results[first:end]
         positions[new] = self._positions[first:end]
         results["code"][verdicts == REUSED] = Reason.REQUEST_ID_REUSED

@@ -51,10 +51,8 @@ OWNER = np.dtype(
 )
 TERM = np.dtype(
     [
-        ("fee_sum", "<i8"),  # notional × rate of the role so far, in 10^-6 minor units
-        ("fee_charged", "<i8"),
-        ("levy_sum", "<i8"),  # the same for the tax of a buy, the resale royalty of a sell
-        ("levy_charged", "<i8"),
+        ("fee_rest", "<i8"),  # exact fee so far minus fee charged so far, in 10^-6 minor units: never above zero
+        ("levy_rest", "<i8"),  # the same for the tax of a buy, the resale royalty of a sell
         ("hold", "<i8"),
         ("cash", "<i4"),
         ("units", "<i4"),

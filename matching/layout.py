@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -310,17 +311,28 @@ def kernel(function: F) -> F:
 
 
 def kernel_sources() -> list[Path]:
-    """Files of this package and of its sibling `ledger` that define kernels or their layouts."""
-    here = Path(__file__).resolve().parent
-    files = sorted(here.glob("*.py")) + sorted((here.parent / "ledger").glob("*.py"))
-    return [file for file in files if file == Path(__file__).resolve() or b"@kernel" in file.read_bytes()]
+    """Files that define kernels, and all files of the house that these import, whose constants are compiled in."""
+    root = Path(__file__).resolve().parent.parent
+    waiting = [
+        file
+        for file in (*sorted((root / "matching").glob("*.py")), *sorted((root / "ledger").glob("*.py")))
+        if b"@kernel" in file.read_bytes()
+    ]
+    found: set[Path] = set()
+    while waiting:
+        file = waiting.pop()
+        if file not in found and file.is_file():
+            found.add(file)
+            imports = re.findall(rb"^from (domain|ledger|matching)\.(\w+) import", file.read_bytes(), re.MULTILINE)
+            waiting += [root / package.decode() / f"{module.decode()}.py" for package, module in imports]
+    return sorted(found)
 
 
 def sources_hash() -> str:
     """Names the cache folder: every kernel source, and the versions whose machine code may differ."""
     digest = hashlib.sha256()
     for file in kernel_sources():
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        digest.update(f"{file.parent.name}/{file.name}".encode() + b"\0" + file.read_bytes() + b"\0")
     digest.update(f"{sys.version} numba {numba.__version__} numpy {np.__version__}".encode())
     return digest.hexdigest()[:32]
 
