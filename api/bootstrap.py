@@ -116,7 +116,8 @@ class House:
 
         `on_entry(position)` is called after each entry that is replayed.
         """
-        assert __debug__, "the invariants are assertions: do not run with -O"
+        if not __debug__:
+            raise RuntimeError("the invariants of the house are assertions: do not run Python with -O")
         make_log(where)
         self.where = where
         self.shadow: Roots | None = None

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from api.bootstrap import Places, ShadowFailed, follow_as_shadow, places
 from domain.commands import RecordStateRoot
 from ledger.disagreement import Disagreement
 
+POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 120.0
 """How long a root may take before the shadow counts as dead."""
 
@@ -29,7 +31,10 @@ PATIENCE_SECONDS = 120.0
 class ShadowLink:
     """The writer's end: starts the shadow process and hears its roots."""
 
-    def __init__(self, where: Places) -> None:
+    def __init__(self, where: Places, on_failure: Callable[[], None] = lambda: None) -> None:
+        """`on_failure` is called when the shadow disagrees or ends: the house must stop. From another thread."""
+        self._on_failure = on_failure
+        self._closing = False
         self._heard: queue.SimpleQueue[RecordStateRoot | str] = queue.SimpleQueue()
         # A socket's path holds about a hundred characters, so it is bound under a relative name in its folder.
         self._path = socket_path = where.socket
@@ -71,6 +76,7 @@ class ShadowLink:
 
     def close(self) -> None:
         """End the shadow process."""
+        self._closing = True
         self._process.terminate()
         self._process.wait()
         self._server.close()
@@ -78,19 +84,35 @@ class ShadowLink:
             self._path.unlink()
 
     def _listen(self) -> None:
+        what = "the shadow process ended"
         try:
-            connection, _ = self._server.accept()
-            with connection, connection.makefile("r", encoding="utf-8") as lines:
+            with self._accept() as connection, connection.makefile("r", encoding="utf-8") as lines:
                 for line in lines:
                     message = json.loads(line)
                     if "disagreement" in message:
-                        self._heard.put(str(message["disagreement"]))
-                    else:
-                        root = bytes.fromhex(message["root"])
-                        self._heard.put(RecordStateRoot(at_command=int(message["at_command"]), root=root))
-        except OSError:
-            pass
-        self._heard.put("the shadow process ended")
+                        what = str(message["disagreement"])
+                        break
+                    root = bytes.fromhex(message["root"])
+                    self._heard.put(RecordStateRoot(at_command=int(message["at_command"]), root=root))
+        except (OSError, ValueError, KeyError) as error:
+            what = f"{what}: {error}"
+        finally:
+            if not self._closing:
+                self._on_failure()
+            self._heard.put(what)
+
+    def _accept(self) -> socket.socket:
+        """The shadow's connection; it connects as soon as it has started, or never."""
+        self._server.settimeout(POLL_SECONDS)
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except TimeoutError:
+                if self._process.poll() is not None:
+                    raise OSError(f"it ended with exit code {self._process.returncode} before it connected") from None
+            else:
+                connection.settimeout(None)
+                return connection
 
 
 def run(data: Path, log_url: str, socket_path: Path) -> int:

@@ -28,9 +28,15 @@ def decide(catalogue: Catalogue, command: Command, *, actor: int, at_ns: int) ->
 
     Checks the shape of every field first, then who asks, then the rules of the area.
     """
-    roles, decide_area = DECISIONS[type(command)]
-    refusal = check(command) or actor_may(catalogue, actor, roles)
+    refusal = may_ask(catalogue, command, actor)
+    _, decide_area = DECISIONS[type(command)]
     return refusal if refusal is not None else decide_area(catalogue, command, actor, at_ns)
+
+
+def may_ask(catalogue: Catalogue, command: Command, actor: int) -> Refusal | None:
+    """What is wrong with the shape of a command, or with who asks, whatever the rules of its area say."""
+    roles, _ = DECISIONS[type(command)]
+    return check(command) or actor_may(catalogue, actor, roles)
 
 
 def evolve(catalogue: Catalogue, fact: Fact, *, at_ns: int, command: int) -> Catalogue:

@@ -118,7 +118,7 @@ ORDER_FLAGS = FLAG_MARKET | FLAG_PRIMARY
 AMOUNT_MAX = 1_000_000_000_000_000
 """Greatest amount of one leg of a journal."""
 CONTRA_FLOOR = -4_000_000_000_000_000_000
-"""No journal takes a contra account below this. OUTSIDE alone puts money into the house, so it bounds all other balances."""
+"""No journal takes a contra account below this. Only OUTSIDE puts money into the house, so it bounds every balance."""
 LEGS_MAX = 64
 SMALL_LOTS = 1_000_000
 """NOTIONAL_MAX times so many lots still fits in 63 bits, so that no division is needed."""

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from domain.outcomes import CancelAll, Journal, Movement, NegativeSale
+from domain.events import Fact, WaterfallCompilationFailed, WaterfallCompiled
+from domain.outcomes import CancelAll, Decided, Journal, Movement, NegativeSale
+from domain.rejections import Reason
 from domain.values import AccountRef
-from ledger.effects import account_number
+from ledger.effects import account_number, payee_account
 from ledger.state import State
-from matching.layout import COMMAND, FLAG_SYSTEM, LEG, Kind
+from ledger.tables import Room
+from matching.layout import COMMAND, FLAG_SYSTEM, LEG, NONE, Kind
 
 NO_LEGS = np.zeros(0, LEG)
 
@@ -21,6 +24,36 @@ def accounts_of(movement: Movement | None) -> list[AccountRef]:
     if isinstance(movement, Journal):
         return [ref for leg in movement.legs for ref in (leg.debit, leg.credit)]
     return []
+
+
+def can_open(state: State, count: int) -> bool:
+    """Whether `count` more accounts fit, with what one worst-case command of the kernel may need beside them."""
+    if count == 0:
+        return True
+    return int(state.tables.tally["accounts"][0]) + count + Room.ACCOUNTS <= len(state.tables.accounts)
+
+
+def within_capacity(state: State, decided: Decided) -> Decided:
+    """What time made due, as far as the account table has room: a series whose new payees do not fit keeps its
+    waterfall, and a fact says so.
+    """
+    missing = [ref for ref in decided.opens if account_number(state.tables, ref) == NONE]
+    if can_open(state, len(missing)):
+        return decided
+    facts: list[Fact] = []
+    for fact in decided.facts:
+        if isinstance(fact, WaterfallCompiled):
+            currency = state.catalogue.series[fact.series].currency
+            payees = [payee_account(party, currency) for party, _ in fact.rows]
+            if any(account_number(state.tables, ref) == NONE for ref in payees):
+                facts.append(
+                    WaterfallCompilationFailed(
+                        series=fact.series, agreement=fact.agreement, reason=Reason.CAPACITY_EXHAUSTED
+                    )
+                )
+                continue
+        facts.append(fact)
+    return Decided(tuple(facts), movement=decided.movement)
 
 
 def system_rows(

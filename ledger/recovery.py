@@ -30,6 +30,7 @@ def recover(
         replay.feed(entry)
         if on_entry is not None:
             on_entry(entry.position)
+    replay.end()
     store.versions = dict(replay.versions)
     assert replay.running_hash == store.running_hash, "the log's last block does not seal the log"
     return replay

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from domain.commands import RefundSale
 from domain.decisions import decide, decide_due
 from domain.events import Envelope, Fact
 from domain.outcomes import Decided
@@ -18,8 +19,10 @@ from domain.rejections import Refusal
 from domain.values import HOUSE
 from ledger.blocks import Block
 from ledger.disagreement import Disagreement
-from ledger.movements import system_rows
+from ledger.movements import system_rows, within_capacity
+from ledger.refunds import check_trade
 from ledger.state import State
+from ledger.store import Store
 from matching.layout import FLAG_SYSTEM, Code, Kind, Section
 
 MOVEMENTS = (Kind.JOURNAL, Kind.REFUND)
@@ -28,17 +31,23 @@ MOVEMENTS = (Kind.JOURNAL, Kind.REFUND)
 class Redecision:
     """What the rules still expect of the log."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, store: Store | None = None) -> None:
+        """`store`: where the trades of refunds are looked up; without it a refund's trade is taken as it is said."""
         self._state = state
+        self._store = store
+        self._blocks = 0
         self._expected: list[Fact] = []
         """Facts of the command at hand that have not come yet."""
         self._command = 0
+        self._envelope: Envelope | None = None
         self._moved: tuple[Any, Any] | None = None
         """A movement (row, legs) that succeeded and has not been justified by a fact yet."""
 
     def block(self, position: int, block: Block) -> None:
         """Look at a block that is about to be executed."""
-        self.end(position)
+        if not (self._moved is not None and self._state.active_command == int(self._moved[0]["command"])):
+            self.end(position)
+        self._blocks = int(block.header["block"])
         commands = block.rows(Section.COMMANDS)
         by_house = (commands["flags"] & FLAG_SYSTEM != 0) | (commands["kind"] == Kind.OPEN_ACCOUNT)
         due = self._state.catalogue.next_due()
@@ -77,6 +86,9 @@ class Redecision:
         if not self._expected or envelope.command != self._command:
             self._end_command(position)
             self._decide(position, envelope, fact)
+            self._envelope = envelope
+        if envelope != self._envelope:
+            raise Disagreement(position, "one command, one envelope", expected=self._envelope, found=envelope)
         expected = with_text_of(self._expected.pop(0), fact)
         if expected != fact:
             raise Disagreement(position, "the rules give another fact", expected=expected, found=fact)
@@ -105,6 +117,14 @@ class Redecision:
     def _decide(self, position: int, envelope: Envelope, fact: Fact) -> None:
         """Ask the rules what follows from the command whose first fact this is."""
         state = self._state
+        number = state.next_command if self._moved is None else int(self._moved[0]["command"])
+        if envelope.command != number or envelope.at_ns < state.at_ns:
+            raise Disagreement(
+                position,
+                "number and time of a command",
+                expected=f"command {number}, not before {state.at_ns}",
+                found=f"command {envelope.command} at {envelope.at_ns}",
+            )
         due = state.catalogue.next_due()
         question = question_of(fact)
         decided: Decided | Refusal
@@ -113,11 +133,14 @@ class Redecision:
                 raise Disagreement(
                     position, "a command overtook what was due", expected=due, found=f"{fact} at {envelope.at_ns}"
                 )
-            decided = decide(state.catalogue, question, actor=envelope.actor, at_ns=envelope.at_ns)
+            refusal = None
+            if self._store is not None and isinstance(question, RefundSale):
+                refusal = check_trade(self._store, question, until=self._blocks)
+            decided = refusal or decide(state.catalogue, question, actor=envelope.actor, at_ns=envelope.at_ns)
         else:
             if due is None or due.due_ns > envelope.at_ns or envelope.actor != HOUSE:
                 raise Disagreement(position, "nothing was due", expected=due, found=fact)
-            decided = decide_due(state.catalogue, due, at_ns=envelope.at_ns)
+            decided = within_capacity(state, decide_due(state.catalogue, due, at_ns=envelope.at_ns))
         if isinstance(decided, Refusal):
             raise Disagreement(position, "the rules refuse it", expected=decided.message, found=fact)
         if not decided.facts:

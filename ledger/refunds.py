@@ -11,9 +11,12 @@ from ledger.store import Store
 from matching.layout import Section
 
 
-def check_trade(store: Store, command: RefundSale) -> Refusal | None:
-    """None if the fill exists and was a primary sale with just these terms; a refusal naming the first that differs."""
-    found = store.block_of(command.trade_command)
+def check_trade(store: Store, command: RefundSale, until: int | None = None) -> Refusal | None:
+    """None if the fill exists and was a primary sale with just these terms; a refusal naming the first that differs.
+
+    `until`: number of the last block to look at, by default the last that is committed.
+    """
+    found = store.block_of(command.trade_command, until)
     if found is None:
         return _unknown(command)
     position, block = found

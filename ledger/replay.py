@@ -19,8 +19,8 @@ from ledger.mapper import from_entry
 from ledger.redecision import Redecision
 from ledger.requests import Requests, by_week
 from ledger.state import State
-from ledger.store import SHARD_STREAM, Appended
-from matching.layout import LAYOUTS, Section
+from ledger.store import SHARD, SHARD_STREAM, Appended, Store
+from matching.layout import FLAG_SYSTEM, LAYOUTS, Kind, Section
 
 OUTCOMES = (
     Section.RESULTS,
@@ -47,6 +47,7 @@ class Replay:
     ) -> None:
         self.state = state
         self._redecision: Redecision | None = None
+        self._settled = True
         self.requests = requests
         self.position = position
         self.running_hash = running_hash
@@ -60,9 +61,17 @@ class Replay:
         self.roots: dict[int, bytes] = {}
         self._unanswered: list[tuple[Any, Any]] = []
 
-    def redecide(self) -> None:
-        """From here on ask the rules again for every fact, too; recovery has no need of that."""
-        self._redecision = Redecision(self.state)
+    def redecide(self, store: Store | None = None) -> None:
+        """From here on ask the rules again for every fact, too; recovery has no need of that.
+
+        `store`: where the trades of refunds are looked up. Start between two commands.
+        """
+        self._redecision = Redecision(self.state, store)
+
+    @property
+    def is_between_commands(self) -> bool:
+        """Whether the last command has ended with all its facts: the moments for roots and snapshots."""
+        return self._settled and not self.state.active_command
 
     def feed(self, entry: Appended) -> None:
         """Take the next entry. Raises Disagreement, or BlockUnreadable and its like for bytes that cannot be read."""
@@ -75,7 +84,7 @@ class Replay:
         self.position = entry.position
         self.running_hash = chain(self.running_hash, *entry)
         command = self.state.next_command - 1
-        if command in self.roots_wanted and not self.state.active_command:
+        if command in self.roots_wanted and self.is_between_commands:
             self.roots[command] = self.state.root()
 
     def end(self) -> None:
@@ -104,19 +113,20 @@ class Replay:
                 expected=f"a block that continues command {self.state.active_command}",
                 found=entry.topic,
             )
-        if isinstance(fact, StateRootRecorded) and fact.at_command in self.roots:
-            root = self.roots.pop(fact.at_command)
+        if isinstance(fact, StateRootRecorded) and fact.at_command in self.roots_wanted:
+            root = self.roots.get(fact.at_command)
             if root != fact.root:
                 raise Disagreement(
                     entry.position,
                     f"state root after command {fact.at_command}",
                     field="root",
-                    expected=root.hex(),
+                    expected=root.hex() if root else "none: the command had not ended",
                     found=fact.root.hex(),
                 )
         if self._redecision is not None:
             self._redecision.fact(entry.position, envelope, fact)
         self.versions[entry.stream] = entry.version
+        self._settled = True
         try:
             self.state.apply(envelope, fact)
         except (AssertionError, LookupError) as error:
@@ -148,6 +158,10 @@ class Replay:
                 compare(entry.position, section, outcome[section], block.rows(section))
         elif any(section in block.sections for section in OUTCOMES):
             raise Disagreement(entry.position, "block without commands has outcomes", expected=0, found=1)
+        if len(commands):
+            self._settled = not moves_value(commands[-1]) or bool(
+                block.rows(Section.RESULTS)["code"][-1:].any() and not state.active_command
+            )
         self.commands += len(commands)
         self.blocks = entry.version
         self.epoch = int(block.header["epoch"])
@@ -158,6 +172,11 @@ class Replay:
         header = block.header
         state = self.state
         self._check(entry, "stream of a block", SHARD_STREAM, entry.stream)
+        self._check(entry, "shard", SHARD, int(header["shard"]))
+        if int(header["epoch"]) < max(self.epoch, 1):
+            raise Disagreement(
+                entry.position, "epoch", expected=f"at least {max(self.epoch, 1)}", found=int(header["epoch"])
+            )
         self._check(entry, "number of the block", self.blocks + 1, entry.version)
         self._check(entry, "block", self.blocks + 1, int(header["block"]))
         self._check(entry, "running_hash", self.running_hash.hex(), bytes(header["running_hash"]).hex())
@@ -177,6 +196,9 @@ class Replay:
                 )
             self._check(entry, "first_at_ns", int(commands[0]["at_ns"]), int(header["first_at_ns"]))
             self._check(entry, "last_at_ns", int(commands[-1]["at_ns"]), int(header["last_at_ns"]))
+        else:
+            self._check(entry, "first_at_ns", state.at_ns, int(header["first_at_ns"]))
+            self._check(entry, "last_at_ns", state.at_ns, int(header["last_at_ns"]))
 
     @staticmethod
     def _check(entry: Appended, what: str, expected: object, found: object, section: Section | None = None) -> None:
@@ -207,6 +229,12 @@ class Replay:
             admission = self.requests.admit(done, int(times[part.start]))
             admission.remember(results[at][admission.executed], np.full(len(done), entry.position)[admission.executed])
         self._unanswered = [(asked[answered:], times[answered:])] if answered < len(asked) else []
+
+
+def moves_value(row: Any) -> bool:
+    """Whether a command of the house moves value, so that a fact which says why must follow."""
+    kind = row["kind"]
+    return kind in (Kind.JOURNAL, Kind.REFUND) or (kind == Kind.MASS_CANCEL and bool(row["flags"] & FLAG_SYSTEM))
 
 
 def compare(position: int, section: Section, expected: Any, found: Any) -> None:

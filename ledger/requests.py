@@ -70,7 +70,8 @@ def admit_all(
 ) -> int:
     """Look up each of `asked` ([n, 4] i8: id and hash) and enter the new ones; returns how many are remembered now.
 
-    `verdicts[i]` becomes FIRST_SEEN, REUSED, WITHOUT_ID, or the generation (0 young, 1 old) in which row `places[i]` answers it.
+    `verdicts[i]` becomes FIRST_SEEN, REUSED, WITHOUT_ID, or the generation (0 young, 1 old) in which row `places[i]`
+    answers it.
     """
     for at in range(len(asked)):
         low, high, hash_low, hash_high = asked[at, 0], asked[at, 1], asked[at, 2], asked[at, 3]

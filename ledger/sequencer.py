@@ -17,11 +17,11 @@ import numpy as np
 
 from domain.canonical import encode
 from domain.catalogue import Due
-from domain.commands import Command, RefundSale
-from domain.decisions import decide, decide_due
+from domain.commands import Command, RecordStateRoot, RefundSale
+from domain.decisions import decide, decide_due, may_ask
 from domain.events import Envelope, Fact
 from domain.outcomes import Decided
-from domain.rejections import Reason, Refusal
+from domain.rejections import Reason, Refusal, refuse
 from domain.values import HOUSE
 from ledger.blocks import TOPIC, encode_block
 from ledger.effects import account_number
@@ -29,7 +29,7 @@ from ledger.execution import Stop
 from ledger.intake import take_in
 from ledger.keys import KeyStore
 from ledger.mapper import from_entry, stream_of, to_entry
-from ledger.movements import NO_LEGS, accounts_of, system_rows
+from ledger.movements import NO_LEGS, accounts_of, can_open, system_rows, within_capacity
 from ledger.refunds import check_trade
 from ledger.requests import REUSED, Admission, Requests, body_hash_of, by_week
 from ledger.state import State
@@ -44,6 +44,8 @@ from matching.layout import (
     Kind,
     Section,
 )
+
+REQUEST_ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ class _Batch:
     def _apply_due(self, due: Due) -> None:
         """Run the system command of `due`, which must come next."""
         at_ns = max(due.due_ns, self._state.at_ns)
-        decided = decide_due(self._state.catalogue, due, at_ns=at_ns)
+        decided = within_capacity(self._state, decide_due(self._state.catalogue, due, at_ns=at_ns))
         outcome = self._carry_out(decided, actor=HOUSE, at_ns=at_ns, request_id=None, body_hash=None)
         assert isinstance(outcome, Reply), (due, outcome)
         assert self._state.catalogue.next_due() != due, due
@@ -270,6 +272,9 @@ class _Batch:
         self._pending.append(lambda: answer)
 
     def _answer_ask(self, ask: Ask, at_ns: int) -> Answer:
+        malformed = self._malformed(ask)
+        if malformed is not None:
+            return malformed
         body_hash = None
         if ask.request_id is not None:
             body_hash = self._keys.fingerprint(body_of(ask.command, ask.actor))
@@ -290,6 +295,21 @@ class _Batch:
             return decided
         return self._carry_out(decided, actor=ask.actor, at_ns=at_ns, request_id=ask.request_id, body_hash=body_hash)
 
+    def _malformed(self, ask: Ask) -> Refusal | None:
+        """What is wrong with the shape of a question, or with who asks it, before anything is looked up."""
+        if ask.request_id is not None and len(ask.request_id) != REQUEST_ID_BYTES:
+            return refuse(
+                Reason.MALFORMED_REQUEST_ID, "request_id", f"has {REQUEST_ID_BYTES} bytes", ask.request_id.hex()
+            )
+        refusal = may_ask(self._state.catalogue, ask.command, ask.actor)
+        if refusal is not None or not isinstance(ask.command, RecordStateRoot):
+            return refusal
+        ended = self._state.next_command - 1
+        if ask.command.at_command <= ended:
+            return None
+        rule = f"names a command that has ended, at most {ended}"
+        return refuse(Reason.VALUE_OUT_OF_RANGE, "at_command", rule, ask.command.at_command)
+
     def _carry_out(
         self, decided: Decided, *, actor: int, at_ns: int, request_id: bytes | None, body_hash: bytes | None
     ) -> Answer:
@@ -297,6 +317,8 @@ class _Batch:
         state = self._state
         wanted = (*decided.opens, *accounts_of(decided.movement))
         missing = dict.fromkeys(ref for ref in wanted if account_number(state.tables, ref) == NONE)
+        if not can_open(state, len(missing)):
+            return refusal_of_code(int(Code.CAPACITY_EXHAUSTED))
         rows, legs = system_rows(state, missing, decided.movement, actor=actor, at_ns=at_ns)
         moves = decided.movement is not None
         number = state.next_command + len(missing)

@@ -51,7 +51,7 @@ class Shadow:
         """Take the next entry of the log. Raises Disagreement."""
         self.replay.feed(entry)
         state = self.replay.state
-        if entry.topic != TOPIC or state.active_command:
+        if entry.topic != TOPIC or not self.replay.is_between_commands:
             return
         if _asks_for_root(entry.state) or state.next_command - self._rooted >= self._root_every:
             self._rooted = state.next_command

@@ -12,6 +12,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +20,13 @@ from domain import canonical
 from ledger.replay import Replay
 from ledger.requests import Requests
 from ledger.state import State
+from ledger.store import LogIncomplete
 from ledger.tables import Limits
 
 FORMAT = 1
 SUFFIX = ".snapshot"
 HASH_BYTES = 32
+SMALLEST = Limits(orders=1, levels=1, accounts=1)
 KEEP = 3
 """How many of the newest snapshots are kept."""
 
@@ -36,7 +39,7 @@ class Snapshots:
 
     def save(self, replay: Replay) -> Path:
         """Write the state of `replay`, which must be between two commands. Returns the file."""
-        assert not replay.state.active_command, "a snapshot is taken between two commands"
+        assert replay.is_between_commands, "a snapshot is taken between two commands"
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         arrays = {f"state_{name}": rows for name, rows in replay.state.arrays()}
         if replay.requests is not None:
@@ -66,12 +69,19 @@ class Snapshots:
         return file
 
     def newest(self, *, at_most: int) -> Replay | None:
-        """The newest undamaged snapshot at or before a position, ready to be fed the entries after it."""
+        """The newest undamaged snapshot, ready to be fed the entries after it; None if there is none.
+
+        `at_most` is where the log ends. Raises LogIncomplete if it ends before a snapshot, which was taken of entries
+        that were durable: the log was cut, or this is another log.
+        """
         for file in self._newest_first():
-            if int(file.stem) <= at_most:
-                replay = load(file)
-                if replay is not None:
-                    return replay
+            replay = load(file)
+            if replay is not None and replay.position > at_most:
+                raise LogIncomplete(
+                    f"the log ends at position {at_most}, but {file.name} was taken at {replay.position}"
+                )
+            if replay is not None:
+                return replay
         return None
 
     def _newest_first(self) -> Iterator[Path]:
@@ -88,7 +98,7 @@ def load(file: Path) -> Replay | None:
         return None
     with np.load(io.BytesIO(content[HASH_BYTES:]), allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    if int(arrays["scalars"][0]) != FORMAT:
+    if int(arrays["scalars"][0]) != FORMAT or not _has_layouts_of_today(arrays):
         return None
     _, position, blocks, epoch, next_command, at_ns = (int(value) for value in arrays["scalars"])
     state = State(Limits(*(int(value) for value in arrays["limits"])))
@@ -111,6 +121,11 @@ def load(file: Path) -> Replay | None:
     )
     replay.epoch = epoch
     return replay
+
+
+def _has_layouts_of_today(arrays: dict[str, Any]) -> bool:
+    """Whether every table has the columns that this program gives it."""
+    return all(arrays[f"state_{name}"].dtype == rows.dtype for name, rows in State(SMALLEST).arrays())
 
 
 def _sync_folder(folder: Path) -> None:

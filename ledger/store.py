@@ -98,6 +98,8 @@ class Store:
         self.position = recorder.max_position()
         self.running_hash = GENESIS_HASH
         self.blocks = 0
+        self.committed_blocks = 0
+        """Blocks that can be read back; `blocks` runs ahead of it while an append is under way."""
         self.epoch = 1
         self.versions: dict[str, int] = {}
         """Last version of each stream of facts; whoever replays the log fills it."""
@@ -106,7 +108,7 @@ class Store:
             if last.topic != TOPIC:
                 raise LogIncomplete(f"entry {last.position} ends the log but is no flow block: {last.topic}")
             header = decode_block(last.state).header
-            self.blocks = last.version
+            self.blocks = self.committed_blocks = last.version
             self.epoch = int(header["epoch"]) + 1
             self.running_hash = chain(bytes(header["running_hash"]), *last)
 
@@ -117,6 +119,7 @@ class Store:
             transaction = Transaction(self, stack)
             yield transaction
             transaction.finish()
+        self.committed_blocks = self.blocks
 
     def read(self, start: int = 1, stop: int | None = None) -> Iterator[Appended]:
         """Entries from position `start` to `stop` (inclusive; to the end without it), in bounded memory."""
@@ -125,9 +128,12 @@ class Store:
                 return
             yield Appended(position, stream, version, topic, state)
 
-    def block_of(self, command: int) -> tuple[int, Block] | None:
-        """(position, block) of the block in which `command` started, found by bisection over the blocks."""
-        low, high = 1, self.blocks
+    def block_of(self, command: int, until: int | None = None) -> tuple[int, Block] | None:
+        """(position, block) of the block in which `command` started, found by bisection over the blocks.
+
+        `until`: the last block to look at, by default the last that is committed.
+        """
+        low, high = 1, self.committed_blocks if until is None else until
         found: tuple[int, Block] | None = None
         while low <= high:
             middle = (low + high) // 2

@@ -44,7 +44,7 @@ def verify(store: Store, limits: Limits = LIMITS, on_entry: Callable[[int], None
     `limits` are those of a log that does not state its own. `on_entry(position)` is called after each entry.
     """
     replay = Replay(State(limits))
-    replay.redecide()
+    replay.redecide(store)
     topic = TOPIC_OF[StateRootRecorded]
     roots = 0
     for entry in store.recorder.entries_of_topic(topic):

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from ledger.sequencer import Answer, Ask, Item, Orders, Sequencer, SequencerStopped, Tick
+from ledger.sequencer import Answer, Item, Orders, Sequencer, SequencerStopped, Tick
 
 BATCH_ROWS = 65_536
 """Order rows after which a batch is closed although more is waiting."""
@@ -29,7 +29,9 @@ class Writer:
         self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="tallystick-writer", daemon=True)
         self._failure: BaseException | None = None
-        self._closed = False
+        self._open = True
+        self._door = threading.Lock()
+        """Held while an item is put, and while the thread ends: nothing comes in behind the last look at the queue."""
 
     def start(self) -> None:
         self._thread.start()
@@ -37,15 +39,15 @@ class Writer:
     def submit(self, item: Item) -> Future[Answer]:
         """Let the item wait for its turn; the future gets its answer, or the failure that stopped the writer."""
         future: Future[Answer] = Future()
-        if self._failure is not None or self._closed:
-            future.set_exception(self._stopped())
-        else:
-            self._queue.put((item, future))
+        with self._door:
+            if self._open:
+                self._queue.put((item, future))
+            else:
+                future.set_exception(self._stopped())
         return future
 
     def close(self) -> None:
         """Answer what waits and end the thread."""
-        self._closed = True
         self._queue.put(_CLOSE)
         self._thread.join()
 
@@ -70,13 +72,13 @@ class Writer:
                 for _, future in batch:
                     future.set_exception(failure)
                 break
-            for (_, future), answer in zip(batch, answers, strict=False):
+            for (_, future), answer in zip(batch, answers, strict=bool(batch)):
                 future.set_result(answer)
         self._refuse_the_rest()
 
-    def _take(self) -> tuple[list[tuple[Orders | Ask | Tick, Future[Answer]]], bool]:
+    def _take(self) -> tuple[list[tuple[Item, Future[Answer]]], bool]:
         """All that waits, up to BATCH_ROWS order rows, and whether the thread shall end."""
-        batch: list[tuple[Orders | Ask | Tick, Future[Answer]]] = []
+        batch: list[tuple[Item, Future[Answer]]] = []
         rows = 0
         try:
             entry = self._queue.get(timeout=IDLE_SECONDS)
@@ -84,8 +86,11 @@ class Writer:
                 if entry is _CLOSE:
                     return batch, True
                 assert isinstance(entry, tuple)
-                batch.append(entry)
-                rows += len(entry[0].commands) if isinstance(entry[0], Orders) else 1
+                item, future = entry
+                # From here on the future cannot be canceled; one that was is not asked for any more.
+                if future.set_running_or_notify_cancel():
+                    batch.append((item, future))
+                    rows += len(item.commands) if isinstance(item, Orders) else 1
                 if rows >= BATCH_ROWS:
                     break
                 entry = self._queue.get_nowait()
@@ -98,11 +103,13 @@ class Writer:
         return due_ns is not None and due_ns <= self._clock()
 
     def _refuse_the_rest(self) -> None:
-        """Fail what came in while the thread was ending."""
-        while True:
-            try:
-                entry = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            if isinstance(entry, tuple):
-                entry[1].set_exception(self._stopped())
+        """Let nothing in any more, and fail what came in while the thread was ending."""
+        with self._door:
+            self._open = False
+            while True:
+                try:
+                    entry = self._queue.get_nowait()
+                except queue.Empty:
+                    return
+                if isinstance(entry, tuple) and entry[1].set_running_or_notify_cancel():
+                    entry[1].set_exception(self._stopped())

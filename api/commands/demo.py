@@ -42,7 +42,7 @@ def run(output: Output, where: Places, *, seed: int, days: int, once: bool, thro
 def _run(output: Output, where: Places, seed: int, days: int) -> dict[str, object]:
     with output.stage("open", "opening the log") as advance:
         house = open_house(where, lambda position: advance(position, "entries read"))
-    with house, ShadowLink(where) as house.shadow:
+    with house, ShadowLink(where, on_failure=house.sequencer.stop) as house.shadow:
         with output.stage("history", f"{days} days of trading", days) as advance:
             repeated = play(house, seed, days=days, on_day=advance)
         if repeated:

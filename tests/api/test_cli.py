@@ -23,7 +23,7 @@ from ledger.blocks import decode_block
 from matching.layout import FILL, Section
 from tests.api.small_house import tell
 
-HEAVY = ("numba", "numpy", "sqlalchemy", "pydantic", "cryptography", "genai_prices", "alembic")
+HEAVY = ("numba", "numpy", "sqlalchemy", "cryptography", "genai_prices", "alembic")
 
 
 def tallystick(*arguments: object) -> Result:

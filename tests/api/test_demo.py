@@ -136,14 +136,14 @@ def test_a_killed_and_an_interrupted_demo_go_on_where_they_stopped(
     killed = started(tmp_path)
     wait_for_position(tmp_path, 1_000, killed)
     killed.kill()
-    killed.communicate()
+    killed.wait()
 
     interrupted = started(tmp_path)
     wait_for_position(tmp_path, length_of(tmp_path) + 200, interrupted)
     interrupted.send_signal(signal.SIGINT)
-    stdout, stderr = interrupted.communicate()
-    assert interrupted.returncode == 130, stderr
-    assert json.loads(stdout)["error"]["code"] == "interrupted" and "goes on from there" in stderr
+    assert interrupted.wait() == 130, (tmp_path / "stderr").read_text()
+    assert json.loads((tmp_path / "stdout").read_text())["error"]["code"] == "interrupted"
+    assert "goes on from there" in (tmp_path / "stderr").read_text()
 
     result = demo(tmp_path)
     assert "went on from an earlier run" in result.stderr
@@ -160,15 +160,15 @@ def test_on_postgresql_the_state_is_the_same(
         assert summary[name] == whole[1][name]
 
 
-def started(data: Path) -> subprocess.Popen[str]:
-    """The real command, on its way."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "api.cli", "demo", "--once", "--json", "--data", str(data), "--days", str(DAYS)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
+def started(data: Path) -> subprocess.Popen[bytes]:
+    """The real command, on its way; what it says is in files, as a pipe would be held open by what it starts."""
+    with (data / "stdout").open("w") as stdout, (data / "stderr").open("w") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "api.cli", "demo", "--once", "--json", "--data", data, "--days", str(DAYS)],
+            stdout=stdout,
+            stderr=stderr,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
 
 
 def length_of(data: Path) -> int:
@@ -180,10 +180,10 @@ def length_of(data: Path) -> int:
         return 0
 
 
-def wait_for_position(data: Path, position: int, process: subprocess.Popen[str]) -> None:
+def wait_for_position(data: Path, position: int, process: subprocess.Popen[bytes]) -> None:
     while length_of(data) < position:
         try:
             process.wait(0.01)
         except subprocess.TimeoutExpired:
             continue
-        raise AssertionError(f"the demo ended too early: {process.communicate()}")
+        raise AssertionError(f"the demo ended too early: {(data / 'stderr').read_text()}")

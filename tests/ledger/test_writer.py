@@ -114,3 +114,16 @@ def test_closing_answers_what_waits_and_refuses_what_comes_later(desk: Desk, clo
     assert isinstance(waiting.result(0), OrderReplies)
     with pytest.raises(SequencerStopped):
         writer.submit(Orders(new_orders(1, party=FIRST_TRADER, side=Side.BUY, price=3))).result(0)
+
+
+def test_a_request_whose_client_went_away_harms_nobody(desk: Desk, clock: Clock) -> None:
+    writer = Writer(desk.sequencer, clock)
+    gone = writer.submit(Orders(new_orders(1, party=FIRST_TRADER, side=Side.BUY, price=3)))
+    stays = writer.submit(Orders(new_orders(1, party=FIRST_TRADER, side=Side.BUY, price=4)))
+    assert gone.cancel()
+    writer.start()
+    assert isinstance(stays.result(PATIENCE), OrderReplies)
+    later = writer.submit(Orders(new_orders(1, party=FIRST_TRADER, side=Side.BUY, price=5)))
+    assert isinstance(later.result(PATIENCE), OrderReplies)
+    writer.close()
+    assert desk.state.tables.book.tally["open_orders"][0] == 2
