@@ -39,6 +39,13 @@ class Output:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
+    def facts(self, title: str, values: Mapping[str, object]) -> None:
+        """Named values on stdout, a line each, so that a hash stays in one piece."""
+        width = max(map(len, values))
+        self.line(title)
+        for name, value in values.items():
+            self.line(f"  {name.replace('_', ' '):<{width}}  {value}")
+
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """A readable table on stdout; numbers stand to the right."""
         # Imported here: only people look at tables.

@@ -36,7 +36,7 @@ _CODE_RANGES: Final = (
     (
         "Results of the kernels",
         range(1, 100),
-        "Such a refusal is a row of `results`, with this number as `code`. Rare commands can end with one of these, too.",
+        "Such a refusal is a row of `results`, with this number as `code`. Rare commands can end with one, too.",
     ),
     (
         "Doors",

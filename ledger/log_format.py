@@ -211,6 +211,7 @@ POSTING_MEANINGS: Final = {
     PostingCode.RECEIVABLE: "what a payee comes to owe for a refund",
     PostingCode.TRANSFER: "from one account to another by order of the house",
     PostingCode.FLUSH: "what is left in the suspense of an ended series",
+    PostingCode.RECOVERY: "what an owner owes is taken from what it withdraws",
 }
 ACCOUNT_MEANINGS: Final = {
     AccountKind.AVAILABLE: "what its owner may spend; payees are paid here too",

@@ -154,13 +154,12 @@ class Store:
 
     def count_before(self, stream: str, topic_name: str, position: int) -> int:
         """How many facts of a kind (a topic without its version) the stream holds before a position."""
-        count = 0
-        for version in range(1, self.versions.get(stream, 0) + 1):
-            entry = self.recorder.entry(stream, version)
-            if entry is None or entry[0] >= position:
-                break
-            count += entry[3].partition(".")[0] == topic_name
-        return count
+        counted = 0
+        version = 1
+        while (entry := self.recorder.entry(stream, version)) is not None and entry.position < position:
+            counted += entry.topic.partition(".")[0] == topic_name
+            version += 1
+        return counted
 
 
 class LogIncomplete(ValueError):

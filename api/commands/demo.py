@@ -10,7 +10,7 @@ from api.demo.summary import count, verified
 from api.output import Output
 from api.shadow import ShadowLink
 
-RESUMES = "interrupted; the log keeps what was done, and the same command goes on from there"
+RESUMES = "the log keeps what was done, and the same command goes on from there"
 
 NEXT_STEPS = (
     "tallystick verify                  do the whole history again and compare everything",
@@ -28,11 +28,7 @@ def run(output: Output, where: Places, *, seed: int, days: int, once: bool, thro
     if output.as_json:
         output.json(found)
         return
-    output.table(
-        "The demo market",
-        ("", ""),
-        ((name.replace("_", " "), value) for name, value in found.items() if name != "seconds"),
-    )
+    output.facts("The demo market", {name: value for name, value in found.items() if name != "seconds"})
     if not once and not throwaway:
         output.line(f"\nThe log is {where.shown_url}. Try next, with --data {where.data}:\n")
         for step in NEXT_STEPS:

@@ -49,7 +49,7 @@ def where(choice: LogChoice) -> Places:
 
 @contextmanager
 def door(
-    output: Output, *, failed: Mapping[str, Any] | None = None, interrupted: str = "interrupted"
+    output: Output, *, failed: Mapping[str, Any] | None = None, interrupted: str = "nothing more is done"
 ) -> Iterator[None]:
     """Turn the expected failures of the block into an exit; `failed` goes into their JSON, too."""
     try:

@@ -25,7 +25,7 @@ def run(output: Output, where: Places) -> None:
     if output.as_json:
         output.json({"verified": True, **found, "seconds": output.seconds})
     else:
-        output.table("The log is what executing it gives", ("", ""), found.items())
+        output.facts("The log is what executing it gives", found)
 
 
 def as_json(verified: Verified) -> dict[str, Any]:

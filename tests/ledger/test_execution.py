@@ -78,6 +78,32 @@ def test_kernel_and_twin_write_the_same_bytes(seed: int, maker_ppm: int, royalty
     pair.assert_equal()
 
 
+def test_a_sell_that_sweeps_bids_at_the_bounds_overflows_nothing() -> None:
+    pair = Pair(royalty_ppm=300_000, taker_ppm=700_000)
+    pair.twin.check = True
+    bound = 9_000_000_000_000
+    for series in (1, 2):
+        row = pair.tables.series[series]
+        row["tick_minor"], row["price_max"], row["notional_max"] = 1, bound, bound
+        pair.twin.series[series].tick_minor = 1
+        pair.twin.series[series].price_max = pair.twin.series[series].notional_max = bound
+    pair.waterfall(1, {0: 100_000_000, 1: 900_000_000}, developer=1)
+    with_money(pair, 10**15)
+    commands = np.zeros(12, COMMAND)
+    commands["command"] = np.arange(1, 13)
+    commands["kind"], commands["series"] = Kind.NEW, 1
+    commands[0]["account"], commands[0]["side"], commands[0]["price"], commands[0]["lots"] = 1, 1, 1, 20
+    commands[0]["flags"] = 2
+    commands[1]["account"], commands[1]["side"], commands[1]["price"], commands[1]["lots"] = 2, 0, 1, 20
+    for bid in commands[2:11]:
+        bid["account"], bid["side"], bid["price"], bid["lots"] = 4, 0, bound, 1
+    commands[11]["account"], commands[11]["side"], commands[11]["price"], commands[11]["lots"] = 2, 1, 1, 20
+    pair.feed(commands)
+    pair.assert_equal()
+    assert len(np.concatenate(pair.kernel_rows[Section.FILLS])) == 10
+    assert (pair.tables.accounts["available"][pair.payee(2)]) >= 0
+
+
 def test_the_widest_product_fits_into_63_bits() -> None:
     # Fee sums run over maker and taker fills of one order, whose notional together is at most that of the order.
     assert NOTIONAL_MAX * PPM < 2**63
