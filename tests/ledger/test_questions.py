@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from domain.commands import RecordStateRoot, RecordWithdrawal, RefundSale, RegisterParty
@@ -180,7 +181,8 @@ def test_who_owes_pays_its_debt_before_it_withdraws(desk: Desk) -> None:
 
 
 def test_rows_without_a_request_id_beside_rows_with_one_are_orders_of_their_own(desk: Desk) -> None:
-    requests = requests_of([0, 5, 0], [0, 5, 0])
+    requests = requests_of([4, 5, 6], [0, 5, 0])
+    requests["request_id"][[0, 2]] = np.zeros(2, "V16")
     reply = desk.orders(new_orders(3, party=FIRST_TRADER, side=Side.BUY, price=3), requests)
     assert len(set(reply.results["order"].tolist())) == 3
     again = desk.orders(new_orders(3, party=FIRST_TRADER, side=Side.BUY, price=3), requests)

@@ -184,8 +184,8 @@ def requests_of(ids: Any, bodies: Any) -> Any:
     rows = np.zeros(len(ids), REQUEST)
     for name, numbers in (("request_id", ids), ("body_hash", bodies)):
         words = np.zeros((len(rows), 2), np.int64)
-        # The products wrap, so that the ids look like random ones.
-        words[:] = np.asarray(numbers, np.int64)[:, None] * SPREAD_64
+        # The products wrap, so that the ids look like random ones; an id of zeros would stand for none.
+        words[:] = (np.asarray(numbers, np.int64) + 1)[:, None] * SPREAD_64
         rows[name] = words.view("V16")[:, 0]
     return rows
 
