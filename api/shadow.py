@@ -49,6 +49,8 @@ class ShadowLink:
             [sys.executable, "-P", "-m", "api.shadow", str(where.data), log_url, str(socket_path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            # An interrupt at the terminal is for the writer, which ends its shadow.
+            start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
         self._thread = threading.Thread(target=self._listen, name="tallystick-shadow-link", daemon=True)
@@ -61,6 +63,11 @@ class ShadowLink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def pid(self) -> int:
+        """Of the shadow process."""
+        return self._process.pid
 
     def root(self, at_command: int) -> RecordStateRoot:
         """The root after `at_command`, which a tick must have asked for. Raises ShadowFailed."""
@@ -119,6 +126,7 @@ def run(data: Path, log_url: str, socket_path: Path) -> int:
     """The shadow process: follow the log until the writer goes away. Returns the exit code."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.connect(_short(socket_path))
+    threading.Thread(target=_leave_with_the_writer, args=(link,), daemon=True).start()
 
     def send(message: dict[str, object]) -> None:
         link.sendall(json.dumps(message).encode() + b"\n")
@@ -134,6 +142,13 @@ def run(data: Path, log_url: str, socket_path: Path) -> int:
     except BrokenPipeError:
         return 0
     return 0
+
+
+def _leave_with_the_writer(link: socket.socket) -> None:
+    """The writer sends nothing: when the link can be read, it has gone, whatever became of it."""
+    with contextlib.suppress(OSError):
+        link.recv(1)
+    os._exit(0)
 
 
 def _short(path: Path) -> str:
