@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from domain.values import HOUSE
 from ledger.sequencer import Ask
 
 DAYS = 2
+REPOSITORY = Path(__file__).parents[2]
 
 
 def demo(data: Path, *options: object) -> Result:
@@ -187,3 +189,22 @@ def wait_for_position(data: Path, position: int, process: subprocess.Popen[bytes
         except subprocess.TimeoutExpired:
             continue
         raise AssertionError(f"the demo ended too early: {(data / 'stderr').read_text()}")
+
+
+def test_the_whole_history_ends_with_the_hash_that_the_readme_states(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "api.cli", "demo", "--once", "--json", "--data", str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    stated = re.search(r"^[0-9a-f]{64}$", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert stated is not None
+    assert summary["state_hash"] == stated[0]
+    assert summary["verified"] is True
+    assert summary["models"] >= 300
+    assert summary["datasets"] >= 60
+    assert summary["parties"] >= 100
