@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ledger.blocks import chain, decode_block
 from ledger.replay import Replay
 from ledger.requests import Requests
 from ledger.snapshots import Snapshots
 from ledger.state import State
-from ledger.store import Store
+from ledger.store import SHARD_STREAM, Store
 from ledger.tables import LIMITS, Limits
 
 
@@ -24,7 +25,7 @@ def recover(
     Disagreement where the log is not what executing it gives.
     """
     replay = snapshots.newest(at_most=store.position) if snapshots is not None else None
-    if replay is None:
+    if replay is None or not is_of_this_log(store, replay):
         replay = Replay(State(limits), Requests())
     for entry in store.read(replay.position + 1):
         replay.feed(entry)
@@ -34,3 +35,11 @@ def recover(
     store.versions = dict(replay.versions)
     assert replay.running_hash == store.running_hash, "the log's last block does not seal the log"
     return replay
+
+
+def is_of_this_log(store: Store, snapshot: Replay) -> bool:
+    """Whether a snapshot, which is always taken right after a block, was taken of the log of `store`."""
+    entry = store.recorder.entry(SHARD_STREAM, snapshot.blocks)
+    if entry is None or entry.position != snapshot.position:
+        return False
+    return chain(bytes(decode_block(entry.state).header["running_hash"]), *entry) == snapshot.running_hash

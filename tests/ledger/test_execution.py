@@ -109,6 +109,20 @@ def test_the_widest_product_fits_into_63_bits() -> None:
     assert NOTIONAL_MAX * PPM < 2**63
 
 
+def test_where_blocks_end_is_part_of_the_log_format_and_never_changes() -> None:
+    """A replay ends its blocks where the writer did, so other room needs another layout version of the block."""
+    assert BLOCK_ROWS == {
+        Section.COMMANDS: 12_288,
+        Section.RESULTS: 12_288,
+        Section.FILLS: 12_288,
+        Section.ENDINGS: 12_288,
+        Section.POSTINGS: 65_536,
+        Section.GRANTS: 12_288,
+        Section.ACCOUNTS: 8_192,
+    }
+    assert {room.name: int(room) for room in Room} == {"POSTINGS": 144, "ACCOUNTS": 72, "OTHER": 4}
+
+
 @pytest.mark.parametrize("legs_beside_postings", [True, False])
 def test_a_full_block_stays_below_its_bound(legs_beside_postings: bool) -> None:
     rows = BLOCK_ROWS | {

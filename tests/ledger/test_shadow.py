@@ -11,16 +11,17 @@ from domain.commands import RecordStateRoot
 from domain.events import StateRootRecorded
 from domain.values import HOUSE
 from ledger.disagreement import Disagreement
+from ledger.recovery import recover
 from ledger.replay import Replay
 from ledger.requests import Requests
 from ledger.sequencer import Ask, Reply, Tick
 from ledger.shadow import Shadow
 from ledger.snapshots import Snapshots, load
 from ledger.state import State
-from ledger.store import Appended
+from ledger.store import Appended, LogIncomplete
 from ledger.verifier import verify
 from matching.layout import Side
-from tests.simulation.market import FIRST_TRADER, LIMITS, START_NS, Desk, new_orders, requests_of
+from tests.simulation.market import FIRST_TRADER, LIMITS, MONEY, START_NS, Desk, new_orders, requests_of
 
 
 class Watch:
@@ -152,3 +153,24 @@ def test_the_shadow_stops_at_an_entry_that_executing_does_not_give(watch: Watch)
     altered = Appended(*entry[:4], entry.state[:-1] + bytes([entry.state[-1] ^ 1]))
     with pytest.raises(Disagreement):
         watch.shadow.feed(altered)
+
+
+def test_a_snapshot_of_another_log_is_passed_over(tmp_path: Path) -> None:
+    first = Watch(tmp_path, snapshot_every=8)
+    first.desk.set_up()
+    first.catch_up()
+    other = Desk()
+    other.set_up(money=MONEY + 1)
+    assert other.store.position >= first.desk.store.position
+    recovered = recover(other.store, first.snapshots, LIMITS)
+    assert recovered.state.root() == other.state.root()
+
+
+def test_a_log_that_ends_before_its_snapshot_does_not_start(tmp_path: Path) -> None:
+    watch = Watch(tmp_path, snapshot_every=8)
+    watch.desk.set_up()
+    watch.catch_up()
+    shorter = Desk()
+    shorter.process(Tick(START_NS))
+    with pytest.raises(LogIncomplete, match="ends at"):
+        recover(shorter.store, watch.snapshots, LIMITS)
