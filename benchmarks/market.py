@@ -25,12 +25,7 @@ from domain.commands import (
 )
 from domain.rejections import Refusal
 from domain.values import DigestBasis, PartyKind, Purpose, Role, TermKind, UnitKind
-from ledger.keys import MemoryKeyStore
-from ledger.requests import Requests
 from ledger.sequencer import Ask, OrderReplies, Orders, Sequencer
-from ledger.state import State
-from ledger.store import Store
-from ledger.tables import Limits
 from matching.layout import COMMAND, FLAG_PRIMARY, Kind, Side, TimeInForce
 from matching.simulator import FLOWS, commands_of, generate_flow
 
@@ -45,13 +40,6 @@ START_NS = 1_700_000_000_000_000_000
 DAY = "2023-11-14"
 DIGEST = bytes(32)
 BATCH = 5_000
-
-
-def new_sequencer(store: Store) -> Sequencer:
-    """A writer over an empty log, with a clock that advances by a microsecond at every look."""
-    ticks = iter(range(START_NS, 2**63, 1_000))
-    entropy = np.random.default_rng(1)
-    return Sequencer(store, State(Limits()), Requests(), MemoryKeyStore(entropy.bytes), lambda: next(ticks))
 
 
 def flow_commands(name: str, count: int) -> Any:
