@@ -122,16 +122,20 @@ class Sequencer:
         self.requests = requests
         self.keys = keys
         self.clock = clock
-        self._stopped = False
+        self._failed = False
+        """Whether an append is under way, or ended badly: then the state may be ahead of the log."""
+        self._told_to_stop = False
 
     def process(self, items: Sequence[Item]) -> list[Answer]:
         """Decide `items` in order, append durably what they led to, and answer each.
 
         Raises SequencerStopped, or the outage that stops the sequencer.
         """
-        if self._stopped:
+        if self._told_to_stop:
+            raise SequencerStopped("the writer was told to stop; find out why before it is started again")
+        if self._failed:
             raise SequencerStopped("the writer stopped after a failed append; recover it from the log")
-        self._stopped = True
+        self._failed = True
         answers: list[Answer] = []
         for part in appends(items):
             with self.store.transaction() as transaction:
@@ -140,12 +144,14 @@ class Sequencer:
                     batch.add(item)
                 batch.finish()
             answers += batch.answers()
-        self._stopped = False
+        self._failed = False
         return answers
 
     def stop(self) -> None:
-        """Accept nothing more: the shadow disagrees, or whoever runs the house has lost faith in it."""
-        self._stopped = True
+        """Accept nothing after what is under way: the shadow disagrees, or whoever runs the house has lost faith in it.
+        Any thread may call this.
+        """
+        self._told_to_stop = True
 
     def next_due_ns(self) -> int | None:
         """When something happens next because time passes."""
@@ -173,7 +179,14 @@ class _Admitted(NamedTuple):
 
 
 class _Batch:
-    """One batch on its way into one append."""
+    """One batch on its way into one append.
+
+    Its order rows have places 0, 1, 2 … over all runs. The rows of `_run` wait for the run to end; when it does, their
+    results join `_done`. An answer is put together at the end from the places of its item's rows:
+
+        places     0 1 2 3 4 5 | 6 7 8 | 9 10 …
+                   _done: a run, a run   _run (waiting)
+    """
 
     def __init__(self, sequencer: Sequencer, transaction: Transaction) -> None:
         self._sequencer = sequencer
