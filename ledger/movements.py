@@ -19,6 +19,13 @@ from matching.layout import COMMAND, FLAG_SYSTEM, LEG, NONE, Kind
 NO_LEGS = np.zeros(0, LEG)
 
 
+def moves_value(commands: Any) -> Any:
+    """Which of the rows (COMMAND) move value for the house, so that a fact which says why must follow: [n] of bool."""
+    kinds = commands["kind"]
+    by_house = commands["flags"] & FLAG_SYSTEM != 0
+    return (kinds == Kind.JOURNAL) | (kinds == Kind.REFUND) | ((kinds == Kind.MASS_CANCEL) & by_house)
+
+
 def accounts_of(movement: Movement | None) -> list[AccountRef]:
     """The accounts between which a journal moves value."""
     if isinstance(movement, Journal):

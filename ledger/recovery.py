@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ledger.blocks import chain, decode_block
 from ledger.replay import Replay
 from ledger.requests import Requests
 from ledger.snapshots import Snapshots
 from ledger.state import State
-from ledger.store import SHARD_STREAM, Store
+from ledger.store import SHARD_STREAM, Store, hash_after
 from ledger.tables import LIMITS, Limits
 
 
@@ -40,6 +39,4 @@ def recover(
 def is_of_this_log(store: Store, snapshot: Replay) -> bool:
     """Whether a snapshot, which is always taken right after a block, was taken of the log of `store`."""
     entry = store.recorder.entry(SHARD_STREAM, snapshot.blocks)
-    if entry is None or entry.position != snapshot.position:
-        return False
-    return chain(bytes(decode_block(entry.state).header["running_hash"]), *entry) == snapshot.running_hash
+    return entry is not None and entry.position == snapshot.position and hash_after(entry) == snapshot.running_hash

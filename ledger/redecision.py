@@ -19,13 +19,11 @@ from domain.rejections import Refusal
 from domain.values import HOUSE
 from ledger.blocks import Block
 from ledger.disagreement import Disagreement
-from ledger.movements import system_rows, within_capacity
+from ledger.movements import moves_value, system_rows, within_capacity
 from ledger.refunds import check_trade
 from ledger.state import State
 from ledger.store import Store
 from matching.layout import FLAG_SYSTEM, Code, Kind, Section
-
-MOVEMENTS = (Kind.JOURNAL, Kind.REFUND)
 
 
 class Redecision:
@@ -63,8 +61,7 @@ class Redecision:
                     expected=f"{due.kind.name.lower()} {due.number} at {due.due_ns} first",
                     found=int(commands["at_ns"][late[0]]),
                 )
-        mass = (commands["kind"] == Kind.MASS_CANCEL) & (commands["flags"] & FLAG_SYSTEM != 0)
-        for row in np.flatnonzero(np.isin(commands["kind"], MOVEMENTS) | mass):
+        for row in np.flatnonzero(moves_value(commands)):
             moved = commands[row]
             results = block.rows(Section.RESULTS)
             refused = results[(results["command"] == moved["command"]) & (results["code"] != Code.OK)]

@@ -16,11 +16,12 @@ from ledger.comparison import are_equal, first_out_of_order
 from ledger.disagreement import Disagreement
 from ledger.execution import Stop
 from ledger.mapper import from_entry
+from ledger.movements import moves_value
 from ledger.redecision import Redecision
 from ledger.requests import Requests, by_week
 from ledger.state import State
 from ledger.store import SHARD, SHARD_STREAM, Appended, Store
-from matching.layout import FLAG_SYSTEM, LAYOUTS, Kind, Section
+from matching.layout import LAYOUTS, Section
 
 OUTCOMES = (
     Section.RESULTS,
@@ -159,7 +160,7 @@ class Replay:
         elif any(section in block.sections for section in OUTCOMES):
             raise Disagreement(entry.position, "block without commands has outcomes", expected=0, found=1)
         if len(commands):
-            self._settled = not moves_value(commands[-1]) or bool(
+            self._settled = not moves_value(commands[-1:])[0] or bool(
                 block.rows(Section.RESULTS)["code"][-1:].any() and not state.active_command
             )
         self.commands += len(commands)
@@ -229,12 +230,6 @@ class Replay:
             admission = self.requests.admit(done, int(times[part.start]))
             admission.remember(results[at][admission.executed], np.full(len(done), entry.position)[admission.executed])
         self._unanswered = [(asked[answered:], times[answered:])] if answered < len(asked) else []
-
-
-def moves_value(row: Any) -> bool:
-    """Whether a command of the house moves value, so that a fact which says why must follow."""
-    kind = row["kind"]
-    return kind in (Kind.JOURNAL, Kind.REFUND) or (kind == Kind.MASS_CANCEL and bool(row["flags"] & FLAG_SYSTEM))
 
 
 def compare(position: int, section: Section, expected: Any, found: Any) -> None:

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from ledger.blocks import GENESIS_HASH, TOPIC, Block, chain, decode_block, seal
-from ledger.recorder import Entry, LogRecorder, LogTransaction
+from ledger.recorder import Entry, LogRecorder, LogTransaction, RecordedEntry
 
 SHARD = 0
 SHARD_STREAM = f"shard-{SHARD}"
@@ -107,10 +107,9 @@ class Store:
             last = next(self.read(self.position))
             if last.topic != TOPIC:
                 raise LogIncomplete(f"entry {last.position} ends the log but is no flow block: {last.topic}")
-            header = decode_block(last.state).header
             self.blocks = self.committed_blocks = last.version
-            self.epoch = int(header["epoch"]) + 1
-            self.running_hash = chain(bytes(header["running_hash"]), *last)
+            self.epoch = int(decode_block(last.state).header["epoch"]) + 1
+            self.running_hash = hash_after(last)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -160,6 +159,11 @@ class Store:
             counted += entry.topic.partition(".")[0] == topic_name
             version += 1
         return counted
+
+
+def hash_after(block: Appended | RecordedEntry) -> bytes:
+    """The running hash over the log up to and with the entry of a block, which carries that of everything before it."""
+    return chain(bytes(decode_block(block.state).header["running_hash"]), *block)
 
 
 class LogIncomplete(ValueError):

@@ -22,6 +22,7 @@ from ledger.replay import Replay
 from ledger.state import State
 from ledger.store import Store
 from ledger.tables import LIMITS, NEGATIVE_KINDS, Limits
+from matching.layout import Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def verify(store: Store, limits: Limits = LIMITS, on_entry: Callable[[int], None
     topic = TOPIC_OF[StateRootRecorded]
     roots = 0
     for entry in store.recorder.entries_of_topic(topic):
-        _, fact = from_entry(*entry[1:])
+        _, fact = from_entry(*entry[1:], position=entry.position)
         assert isinstance(fact, StateRootRecorded)
         replay.roots_wanted.add(fact.at_command)
     facts = 0
@@ -93,7 +94,7 @@ def _check_holds(position: int, arrays: dict[str, Any], accounts: Any) -> None:
     terms = arrays["terms"][open_slots]
     lots = arrays["orders"]["lots"][open_slots]
     explained = np.zeros(len(accounts), np.int64)
-    buys = terms["side"] == 0
+    buys = terms["side"] == Side.BUY
     np.add.at(explained, terms["cash"][buys], terms["hold"][buys])
     sells = ~buys & (terms["primary"] == 0)
     np.add.at(explained, terms["units"][sells], lots[sells])

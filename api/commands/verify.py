@@ -9,9 +9,7 @@ from api.commands.door import OUTAGES, TAMPERING
 from api.commands.warm import warm_up
 from api.output import Output
 from ledger.disagreement import Disagreement
-from ledger.mapper import LogEntryUnreadable
 from ledger.store import Store
-from ledger.tables import Limits
 from ledger.verifier import Verified, verify
 
 
@@ -50,11 +48,7 @@ def _verify(store: Store, on_entry: Any) -> Verified:
         on_entry(position)
 
     try:
-        return verify(store, Limits(), follow)
-    except LogEntryUnreadable as error:
-        entry = store.recorder.entry(error.stream, error.version)
-        position = None if entry is None else entry[0]
-        raise LogEntryUnreadable(error.stream, error.version, error.topic, error.detail, position) from error
+        return verify(store, on_entry=follow)
     except (*TAMPERING, *OUTAGES):
         raise
     except (AssertionError, LookupError, ValueError, TypeError, OverflowError) as error:
