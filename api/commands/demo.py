@@ -30,7 +30,7 @@ def run(output: Output, where: Places, *, seed: int, days: int, once: bool, thro
         return
     output.facts("The demo market", {name: value for name, value in found.items() if name != "seconds"})
     if not once and not throwaway:
-        output.line(f"\nThe log is {where.shown_url}. Try next, with --data {where.data}:\n")
+        output.line(f"\nThe log is {where.shown_url}. Try next, with --data {where.data}, in a checkout by ./dev:\n")
         for step in NEXT_STEPS:
             output.line(f"  {step}")
 

@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUN, DEVELOP = PROJECT["dependencies"], PROJECT["optional-dependencies"]["dev"]
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 
-NOT_OURS = {".git", ".hypothesis", ".venv", "__pycache__", "build", "dist", "data"}
+NOT_OURS = {".git", ".hypothesis", ".venv", "__pycache__", "build", "dist", "data", "tallystick-data"}
 TEXT = {
     ".cfg",
     ".css",
