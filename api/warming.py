@@ -26,7 +26,7 @@ from ledger.verifier import verify
 from matching.layout import COMMAND, REQUEST, Kind
 
 SMALL = Limits(orders=1024, levels=1024, accounts=1024)
-PACKAGES = ("matching.", "ledger.")
+PACKAGES = ("matching.", "ledger.", "projections.")
 
 
 def warm(on_kernel: Callable[[int, str], None] = lambda _done, _name: None) -> int:

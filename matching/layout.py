@@ -9,6 +9,7 @@ Layouts never change: a changed layout gets the next version number, and readers
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -310,34 +311,40 @@ def kernel(function: F) -> F:
     return cast("F", compiled)
 
 
-def kernel_sources() -> list[Path]:
-    """Files that define kernels, and all files of the house that these import, whose constants are compiled in."""
+CORE = ("matching", "ledger")
+"""Packages whose kernels call each other and are kept together."""
+APART = ("projections",)
+"""Packages whose kernels are kept by themselves: an edit there leaves the core's machine code alone."""
+
+
+def kernel_sources(packages: tuple[str, ...] = CORE) -> list[Path]:
+    """Files of the packages that define kernels, and all files of the house that these import, whose constants are
+    compiled in.
+    """
     root = Path(__file__).resolve().parent.parent
-    waiting = [
-        file
-        for file in (*sorted((root / "matching").glob("*.py")), *sorted((root / "ledger").glob("*.py")))
-        if b"@kernel" in file.read_bytes()
-    ]
+    folders = [root / package for package in packages]
+    waiting = [file for folder in folders for file in sorted(folder.glob("*.py")) if b"@kernel" in file.read_bytes()]
     found: set[Path] = set()
     while waiting:
         file = waiting.pop()
         if file not in found and file.is_file():
             found.add(file)
-            imports = re.findall(rb"^from (domain|ledger|matching)\.(\w+) import", file.read_bytes(), re.MULTILINE)
+            imports = re.findall(rb"^from ([a-z]+)\.(\w+) import", file.read_bytes(), re.MULTILINE)
             waiting += [root / package.decode() / f"{module.decode()}.py" for package, module in imports]
     return sorted(found)
 
 
-def sources_hash() -> str:
+def sources_hash(packages: tuple[str, ...] = CORE) -> str:
     """Names the cache folder: every kernel source, and the versions whose machine code may differ."""
     digest = hashlib.sha256()
-    for file in kernel_sources():
+    for file in kernel_sources(packages):
         digest.update(f"{file.parent.name}/{file.name}".encode() + b"\0" + file.read_bytes() + b"\0")
     digest.update(f"{sys.version} numba {numba.__version__} numpy {np.__version__}".encode())
     return digest.hexdigest()[:32]
 
 
-def _cache_folder() -> Path:
+@functools.cache
+def _cache_folder(packages: tuple[str, ...]) -> Path:
     """First writable of $TALLYSTICK_KERNEL_CACHE, the user's cache folder, the system's temporary folder."""
     candidates = [
         os.environ.get("TALLYSTICK_KERNEL_CACHE"),
@@ -348,7 +355,7 @@ def _cache_folder() -> Path:
     for candidate in candidates:
         if not candidate:
             continue
-        folder = Path(candidate) / "kernels" / sources_hash()
+        folder = Path(candidate) / "kernels" / sources_hash(packages)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             tempfile.TemporaryFile(dir=folder).close()
@@ -359,17 +366,15 @@ def _cache_folder() -> Path:
 
 
 class _SourcesLocator(_CacheLocator):
-    """Puts every kernel's machine code into the folder of the hash of all kernel sources."""
-
-    folder: Path | None = None
+    """Puts a kernel's machine code into the folder of the hash of all kernel sources of its packages."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
+        package = function.__module__.partition(".")[0]
+        self._packages = (package,) if package in APART else CORE
 
     def get_cache_path(self) -> str:
-        if _SourcesLocator.folder is None:
-            _SourcesLocator.folder = _cache_folder()
-        return str(_SourcesLocator.folder)
+        return str(_cache_folder(self._packages))
 
     def get_source_stamp(self) -> str:
         return Path(self.get_cache_path()).name
