@@ -20,10 +20,11 @@ from api.bootstrap import House, places
 from domain.commands import RecordDeposit, RegisterCurrency, RegisterParty
 from domain.values import HOUSE, PartyKind, Role
 from ledger.recovery import recover
+from ledger.requests import WEEK_NS
 from ledger.sequencer import Ask, Orders
 from ledger.tables import Limits
 from ledger.verifier import verify
-from matching.layout import COMMAND, REQUEST, Kind
+from matching.layout import CLIENT_ID, COMMAND, REQUEST, Kind
 
 SMALL = Limits(orders=1024, levels=1024, accounts=1024)
 PACKAGES = ("matching.", "ledger.", "projections.")
@@ -40,7 +41,7 @@ def warm(on_kernel: Callable[[int, str], None] = lambda _done, _name: None) -> i
 
 
 def _rehearse(folder: Path) -> None:
-    with House(places(folder), clock=lambda: 1, limits=SMALL) as house:
+    with House(places(folder), clock=lambda: WEEK_NS, limits=SMALL) as house:
         roles = Role.TRADER | Role.FINANCE
         house.process(
             [
@@ -56,7 +57,9 @@ def _rehearse(folder: Path) -> None:
                 ),
             ]
         )
-        house.process([Orders(_orders()), Orders(_orders(), np.zeros(2, REQUEST))])
+        named = np.zeros(2, CLIENT_ID)
+        named["client_order_id"] = b"warm"
+        house.process([Orders(_orders()), Orders(_orders(), np.zeros(2, REQUEST), named)])
         house.snapshots.save(recover(house.store, None, SMALL))
         assert recover(house.store, house.snapshots, SMALL).state.root() == verify(house.store, SMALL).state_hash
 

@@ -1,6 +1,8 @@
 """What a durable append of order commands costs, end to end in process, at three sizes of the backlog.
 
-Ours is `Sequencer.process` over rows of flow f1: hold, match, settle, one synced append, replies as slices of arrays.
+Ours is the sequencer over rows of flow f1: hold, match, settle, one synced append, replies as slices of arrays. With a
+backlog of one each command waits for the one before it; with larger ones more is always waiting, and as in the writer
+the next batch is decided while one is on its way to the disk. Latency is from taking a batch to its answer.
 What it wrote is then written again, append by append, by two peers in the same round: *raw*, the bytes appended to a
 plain growing file on the same disk and synced with fdatasync, and *bare*, one row in a table without triggers or
 further indexes, committed by the same driver with the same settings.
@@ -14,6 +16,7 @@ import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +30,7 @@ from benchmarks.harness import Result, at_least_one, emit, fresh_house, machine,
 from benchmarks.market import build, flow_commands, submit
 from ledger.engines import COPY_FROM_BYTES, open_engine
 from ledger.sequencer import Orders, Sequencer
+from ledger.writer import Committer
 from tests.postgres import throwaway_server
 
 BENCH: Final = "append"
@@ -57,8 +61,9 @@ class Rounds:
     appends_ms: list[float] = field(default_factory=list)
     """Each append of every round, since one round has too few of the large ones for a p99."""
 
-    def add(self, commands: int, took_ns: Sequence[int]) -> None:
-        self.rates.append(commands * NS / sum(took_ns))
+    def add(self, commands: int, took_ns: Sequence[int], whole_ns: int | None = None) -> None:
+        """`took_ns`: of each append; `whole_ns`: of all of them, where they overlap."""
+        self.rates.append(commands * NS / (whole_ns or sum(took_ns)))
         self.medians_ms.append(median(took_ns) / 1e6)
         self.appends_ms += [took / 1e6 for took in took_ns]
 
@@ -108,37 +113,71 @@ class Bed:
     def round(self) -> None:
         """Measure every size of the backlog once, ours and both peers."""
         for case in self.cases:
-            appends, took_ns = self._append(case.backlog, APPENDS[case.backlog])
+            appends, took_ns, whole_ns = self._append(case.backlog, APPENDS[case.backlog])
             commands = case.backlog * len(appends)
-            case.ours.add(commands, took_ns)
+            case.ours.add(commands, took_ns, whole_ns)
             case.bytes_a_command.append(sum(len(state) for append in appends for state in append) / commands)
             peers = [(case.raw, self._raw), (case.bare, self._bare)]
             # Neither peer always comes right after us, when the disk is still busy.
             for rounds, peer in peers if len(case.ours.rates) % 2 else reversed(peers):
                 rounds.add(commands, [_timed(peer, append)[0] for append in appends])
 
-    def _append(self, backlog: int, count: int) -> tuple[list[Append], list[int]]:
-        """Process `count` backlogs; returns the entries of each append and what each took."""
+    def _append(self, backlog: int, count: int) -> tuple[list[Append], list[int], int]:
+        """Process `count` backlogs; returns the entries of each append, what each took and what all took together."""
         sequencer = self._sequencer
         batches = [[Orders(self._take(backlog))] for _ in range(count)]
-        took_ns = []
-        ends = []
-        answers = []
         start = sequencer.store.position
-        for batch in batches:
-            took, answer = _timed(sequencer.process, batch)
-            took_ns.append(took)
-            ends.append(sequencer.store.position)
-            answers += answer
+        before = perf_counter_ns()
+        ends, took_ns, answers = one_by_one(sequencer, batches) if backlog == 1 else overlapping(sequencer, batches)
+        whole_ns = perf_counter_ns() - before
         assert not any(answer.results["code"].any() for answer in answers), "every command of the flow is accepted"
         states = [entry.state for entry in sequencer.store.read(start + 1)]
         starts = [start, *ends[:-1]]
-        return [states[first - start : end - start] for first, end in zip(starts, ends, strict=True)], took_ns
+        appends = [states[first - start : end - start] for first, end in zip(starts, ends, strict=True)]
+        return appends, took_ns, whole_ns
 
     def _take(self, count: int) -> Any:
         self._at += count
         assert self._at <= len(self._flow), self._at
         return self._flow[self._at - count : self._at]
+
+
+Processed: TypeAlias = tuple[list[int], list[int], list[Any]]
+"""Position after each append, what each took from being taken to its answer, and the answers."""
+
+
+def one_by_one(sequencer: Sequencer, batches: Sequence[Sequence[Orders]]) -> Processed:
+    """Nothing waits while a batch is on its way to the disk, so nothing can be done meanwhile."""
+    ends, took_ns, answers = [], [], []
+    for batch in batches:
+        took, answer = _timed(sequencer.process, batch)
+        took_ns.append(took)
+        ends.append(sequencer.store.position)
+        answers += answer
+    return ends, took_ns, answers
+
+
+def overlapping(sequencer: Sequencer, batches: Sequence[Sequence[Orders]]) -> Processed:
+    """As the writer does when more is waiting: the next batch is decided while one is on its way to the disk."""
+    committer = Committer()
+    sequencer.store.wait_for_commits = committer.wait
+    committer.start()
+    ends: list[int] = []
+    taken_ns: list[int] = []
+    answered_ns: list[int] = []
+    futures: list[Future[Any]] = []
+    for batch in batches:
+        taken_ns.append(perf_counter_ns())
+        for decided in sequencer.decide(batch):
+            future: Future[Any] = Future()
+            future.add_done_callback(lambda _future: answered_ns.append(perf_counter_ns()))
+            ends.append(sequencer.store.position)
+            futures.append(future)
+            committer.take(decided, [(batch[0], future)])
+    committer.wait()
+    committer.close()
+    took_ns = [answered - taken for taken, answered in zip(taken_ns, answered_ns, strict=True)]
+    return ends, took_ns, [future.result() for future in futures]
 
 
 def _timed(work: Callable[[Any], Any], what: Any) -> tuple[int, Any]:

@@ -21,7 +21,7 @@ from ledger.redecision import Redecision
 from ledger.requests import Requests, by_week
 from ledger.state import State
 from ledger.store import SHARD, SHARD_STREAM, Appended, Store
-from matching.layout import LAYOUTS, Section
+from matching.layout import LAYOUTS, NONE, Section
 
 OUTCOMES = (
     Section.RESULTS,
@@ -61,6 +61,8 @@ class Replay:
         """Commands after which the state root shall be kept, for a later fact to be compared with."""
         self.roots: dict[int, bytes] = {}
         self._unanswered: list[tuple[Any, Any]] = []
+        self._named: list[tuple[Any, Any]] = []
+        """Commands whose results are still to come, and the places of their client order ids."""
 
     def redecide(self, store: Store | None = None) -> None:
         """From here on ask the rules again for every fact, too; recovery has no need of that.
@@ -149,6 +151,8 @@ class Replay:
         commands = block.rows(Section.COMMANDS)
         legs = block.rows(Section.LEGS)
         state = self.state
+        if self.requests is not None:
+            self._take_client_ids(entry, block)
         if len(commands) or state.active_command:
             at, leg_at, stop = state.execute(commands, legs, 0, 0)
             self._check(entry, "commands executed", len(commands), at, Section.COMMANDS)
@@ -168,6 +172,7 @@ class Replay:
         self.epoch = int(block.header["epoch"])
         if self.requests is not None:
             self._learn_requests(entry, block)
+            self._learn_orders(block)
 
     def _check_header(self, entry: Appended, block: Block) -> None:
         header = block.header
@@ -208,15 +213,44 @@ class Replay:
                 entry.position, what, section=section.name if section else None, expected=expected, found=found
             )
 
+    def _take_client_ids(self, entry: Appended, block: Block) -> None:
+        """Take the client order ids of a block before it is executed, as the sequencer does."""
+        assert self.requests is not None
+        ids = block.rows(Section.CLIENT_IDS)
+        if not len(ids):
+            return
+        commands = block.rows(Section.COMMANDS)
+        at = _rows_of(commands, ids, entry, Section.CLIENT_IDS)
+        memory = self.requests.client_ids
+        first_at_ns = int(commands["at_ns"][at[0]])
+        if memory.is_due(first_at_ns):
+            memory.turn(first_at_ns, self.state.tables.book.order_index)
+        places = memory.take(ids, commands["account"][at])
+        # An order that was turned away is not in the log but may have turned the generations, so that an id was free
+        # for the writer and is not yet free here.
+        free = places != NONE
+        self._named.append((ids["command"][free], places[free]))
+
+    def _learn_orders(self, block: Block) -> None:
+        """Note which orders the commands with client order ids became, as far as their results are there."""
+        assert self.requests is not None
+        results = block.rows(Section.RESULTS)
+        if not self._named or not len(results):
+            return
+        commands = np.concatenate([commands for commands, _ in self._named])
+        places = np.concatenate([places for _, places in self._named])
+        answered = int(np.searchsorted(commands, results["command"][-1], "right"))
+        at = np.searchsorted(results["command"], commands[:answered])
+        self.requests.client_ids.remember(places[:answered], results["order"][at])
+        self._named = [(commands[answered:], places[answered:])] if answered < len(commands) else []
+
     def _learn_requests(self, entry: Appended, block: Block) -> None:
         """Remember requests with the results that answered them, which may come in a later block of a long command."""
         assert self.requests is not None
         asked = block.rows(Section.REQUESTS)
         if len(asked):
             commands = block.rows(Section.COMMANDS)
-            at = np.searchsorted(commands["command"], asked["command"])
-            if np.any(at >= len(commands)) or np.any(commands["command"][at] != asked["command"]):
-                raise Disagreement(entry.position, "a request names a command of another block", section="REQUESTS")
+            at = _rows_of(commands, asked, entry, Section.REQUESTS)
             self._unanswered.append((asked, commands["at_ns"][at]))
         if not self._unanswered:
             return
@@ -230,6 +264,14 @@ class Replay:
             admission = self.requests.admit(done, int(times[part.start]))
             admission.remember(results[at][admission.executed], np.full(len(done), entry.position)[admission.executed])
         self._unanswered = [(asked[answered:], times[answered:])] if answered < len(asked) else []
+
+
+def _rows_of(commands: Any, inputs: Any, entry: Appended, section: Section) -> Any:
+    """Rows of `commands` that the rows of another input section of the same block belong to. Raises Disagreement."""
+    at = np.searchsorted(commands["command"], inputs["command"])
+    if np.any(at >= len(commands)) or np.any(commands["command"][at] != inputs["command"]):
+        raise Disagreement(entry.position, "a row names a command of another block", section=section.name)
+    return at
 
 
 def compare(position: int, section: Section, expected: Any, found: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from domain.events import Envelope
+from ledger.client_ids import ClientIds
 from matching.book import GOLDEN
 from matching.layout import NONE, REQUEST, RESULT, kernel
 
@@ -29,9 +30,9 @@ REMEMBERED = np.dtype(
     ]
 )
 
-FIRST_SEEN, REUSED, WITHOUT_ID = -1, -2, -3
+FIRST_SEEN, REUSED, WITHOUT_ID, TURNED_AWAY = -1, -2, -3, -4
 """What `admit` says of a request that was not seen before, of an id that came with another body, and of an id of zeros,
-which stands for none.
+which stands for none; and the verdict on one that was refused before it came to the log.
 """
 
 
@@ -146,6 +147,12 @@ class Admission:
         """Which of the requests are to be executed."""
         return (self.verdicts == FIRST_SEEN) | (self.verdicts == WITHOUT_ID)
 
+    def turn_away(self, which: Any, code: int) -> None:
+        """Refuse the requests `which` ([n] bool, of those to be executed) with a code; repeats get the same."""
+        places = self._places[which]
+        self._generations[0].rows["result"]["code"][places[places != NONE]] = code
+        self.verdicts[which] = TURNED_AWAY
+
     def remember(self, results: Any, positions: Any) -> None:
         """Keep the results (RESULT) and positions of what was executed, in its order."""
         rows = self._generations[0].rows
@@ -160,12 +167,13 @@ class Admission:
 
 
 class Requests:
-    """Memory of the requests of the last seven to fourteen days."""
+    """Memory of the requests of the last seven to fourteen days, and of the client order ids that are taken."""
 
     def __init__(self) -> None:
         self._young = _Generation()
         self._old = _Generation()
         self._week = 0
+        self.client_ids = ClientIds()
 
     def admit(self, requests: Any, at_ns: int) -> Admission:
         """Judge `requests` (REQUEST), in order, of the week of `at_ns`; the new ones are known from now on."""
@@ -214,6 +222,7 @@ class Requests:
         yield "young", self._young.rows[: self._young.count]
         yield "old", self._old.rows[: self._old.count]
         yield "week", np.array([self._week], np.int64)
+        yield from self.client_ids.arrays()
 
     def restore(self, arrays: dict[str, Any]) -> None:
         """Remember what `arrays` says. An empty one leaves this memory empty."""
@@ -224,6 +233,7 @@ class Requests:
             generation.count = len(rows)
             reindex_requests(generation.index, generation.rows, len(rows))
         self._week = int(arrays["week"][0]) if "week" in arrays else 0
+        self.client_ids.restore(arrays)
 
     def _age(self, at_ns: int) -> None:
         week = at_ns // WEEK_NS

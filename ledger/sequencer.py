@@ -31,10 +31,11 @@ from ledger.keys import KeyStore
 from ledger.mapper import from_entry, stream_of, to_entry
 from ledger.movements import NO_LEGS, accounts_of, can_open, system_rows, within_capacity
 from ledger.refunds import check_trade
-from ledger.requests import REUSED, Admission, Requests, body_hash_of, by_week
+from ledger.requests import REUSED, TURNED_AWAY, Admission, Requests, body_hash_of, by_week
 from ledger.state import State
-from ledger.store import SHARD, Store, Transaction
+from ledger.store import SHARD, Append, Store
 from matching.layout import (
+    CLIENT_ID,
     COMMAND,
     FLAG_SYSTEM,
     NONE,
@@ -56,6 +57,8 @@ class Orders:
     """[n] of COMMAND. `command` is ignored; `at_ns` too, unless `stamped`."""
     requests: Any = None
     """[n] of REQUEST, one per command (`command` is ignored), or None."""
+    client_ids: Any = None
+    """[n] of CLIENT_ID, one per command (`command` is ignored), or None; an empty id is none."""
     stamped: bool = False
     """Whether `at_ns` is given (never decreasing) instead of being the time at which the batch is taken."""
 
@@ -123,7 +126,7 @@ class Sequencer:
         self.keys = keys
         self.clock = clock
         self._failed = False
-        """Whether an append is under way, or ended badly: then the state may be ahead of the log."""
+        """Whether deciding or an append ended badly: then the state may be ahead of the log."""
         self._told_to_stop = False
 
     def process(self, items: Sequence[Item]) -> list[Answer]:
@@ -131,21 +134,36 @@ class Sequencer:
 
         Raises SequencerStopped, or the outage that stops the sequencer.
         """
-        if self._told_to_stop:
-            raise SequencerStopped("the writer was told to stop; find out why before it is started again")
-        if self._failed:
-            raise SequencerStopped("the writer stopped after a failed append; recover it from the log")
-        self._failed = True
         answers: list[Answer] = []
-        for part in appends(items):
-            with self.store.transaction() as transaction:
-                batch = _Batch(self, transaction)
-                for item in part:
-                    batch.add(item)
-                batch.finish()
-            answers += batch.answers()
-        self._failed = False
+        for decided in self.decide(items):
+            decided.commit()
+            answers += decided.answers
         return answers
+
+    def decide(self, items: Sequence[Item]) -> Iterator[DecidedBatch]:
+        """Decide `items` in order: batches, each to be committed before its answers are given, and in this order.
+
+        A batch may still be on its way to the disk while the next is decided. Raises as `process` does.
+        """
+        for part in appends(items):
+            if self._told_to_stop:
+                raise SequencerStopped("the writer was told to stop; find out why before it is started again")
+            if self._failed:
+                raise SequencerStopped("the writer stopped after a failed append; recover it from the log")
+            try:
+                with self.store.append() as append:
+                    batch = _Batch(self, append)
+                    for item in part:
+                        batch.add(item)
+                    batch.finish()
+            except BaseException:
+                self._failed = True
+                raise
+            yield DecidedBatch(self, append, batch.answers())
+
+    def fail(self) -> None:
+        """Decide nothing more: an append failed, so the state may be ahead of the log. Any thread may call this."""
+        self._failed = True
 
     def stop(self) -> None:
         """Accept nothing after what is under way: the shadow disagrees, or whoever runs the house has lost faith in it.
@@ -157,6 +175,29 @@ class Sequencer:
         """When something happens next because time passes."""
         due = self.state.catalogue.next_due()
         return due.due_ns if due else None
+
+
+class DecidedBatch:
+    """What was decided and waits to be durable."""
+
+    def __init__(self, sequencer: Sequencer, append: Append, answers: list[Answer]) -> None:
+        self._sequencer = sequencer
+        self._append = append
+        self.answers = answers
+        """One per item, in order; they are to be given only after `commit`."""
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether it must be committed by the thread that decided it."""
+        return self._append.is_streaming
+
+    def commit(self) -> None:
+        """Make it durable. Raises the outage that stops the sequencer."""
+        try:
+            self._append.commit()
+        except BaseException:
+            self._sequencer.fail()
+            raise
 
 
 def appends(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
@@ -188,21 +229,23 @@ class _Batch:
                    _done: a run, a run   _run (waiting)
     """
 
-    def __init__(self, sequencer: Sequencer, transaction: Transaction) -> None:
+    def __init__(self, sequencer: Sequencer, append: Append) -> None:
         self._sequencer = sequencer
         self._state = sequencer.state
         self._store = sequencer.store
         self._requests = sequencer.requests
         self._keys = sequencer.keys
-        self._transaction = transaction
-        self._run: list[tuple[Any, Any]] = []
-        """Rows that wait for the end of the run, with their requests."""
+        self._append = append
+        self._run: list[tuple[Any, Any, Any]] = []
+        """Rows that wait for the end of the run, with their requests and client ids."""
         self._run_rows = 0
         self._done: list[tuple[Any, Any]] = []
         """(results, positions) of each run that ended, in order."""
         self._rows_before = 0
         self._pending: list[Callable[[], Answer]] = []
         self._admitted: list[_Admitted] = []
+        self._named: list[tuple[Any, Any]] = []
+        """Places of client order ids in their memory, and those of their rows in the batch."""
         self._replies: dict[int, Reply] = {}
 
     # -- taking items --------------------------------------------------------------------------------------------------
@@ -219,7 +262,7 @@ class _Batch:
             row["flags"] = FLAG_SYSTEM
             row["target"] = item.root_wanted
             row["at_ns"] = at_ns
-            self._pending.append(self._answer_rows(*self._enqueue(row, None)))
+            self._pending.append(self._answer_rows(*self._enqueue(row)))
 
     def _stamp(self, at_ns: int | None) -> int:
         """House time: what was given or the clock, but never before the last command."""
@@ -231,29 +274,66 @@ class _Batch:
     def _add_orders(self, orders: Orders) -> None:
         rows = orders.commands.copy()
         take_in(rows, NONE if orders.stamped else self._sequencer.clock(), self._last_at_ns())
-        if orders.requests is None:
-            self._pending.append(self._answer_rows(*self._enqueue(rows, None)))
+        if orders.requests is None and orders.client_ids is None:
+            self._pending.append(self._answer_rows(*self._enqueue(rows)))
             return
+        requests = np.zeros(len(rows), REQUEST) if orders.requests is None else orders.requests
         admitted: list[_Admitted] = []
         for part in by_week(rows["at_ns"]):
-            requests = orders.requests[part]
-            admission = self._requests.admit(requests, int(rows["at_ns"][part.start]))
-            new = admission.executed
-            admitted.append(_Admitted(admission, *self._enqueue(rows[part][new], requests[new])))
+            admission = self._requests.admit(requests[part], int(rows["at_ns"][part.start]))
+            client_ids = None if orders.client_ids is None else orders.client_ids[part]
+            first = self._rows_before + self._run_rows
+            self._enqueue_admitted(rows[part], requests[part], client_ids, admission)
+            admitted.append(_Admitted(admission, first, self._rows_before + self._run_rows))
         self._admitted += admitted
         self._pending.append(self._answer_requests(admitted))
 
-    def _enqueue(self, rows: Any, requests: Any) -> tuple[int, int]:
+    def _enqueue_admitted(self, rows: Any, requests: Any, client_ids: Any, admission: Admission) -> None:
+        """Enqueue the rows to be executed, but for new orders whose client order ids are taken."""
+        new = admission.executed
+        if client_ids is None:
+            self._enqueue(rows[new], requests[new])
+            return
+        named = new & (client_ids["client_order_id"] != b"") & (rows["kind"] == Kind.NEW)
+        client_ids = client_ids.copy()
+        client_ids[~named] = np.zeros((), CLIENT_ID)
+        at = np.flatnonzero(named)
+        first = 0
+        if len(at) and self._requests.client_ids.is_due(int(rows["at_ns"][at[0]])):
+            # Which ids are let go depends on which orders are open, so what came before is executed first.
+            first = int(at[0])
+            before = new[:first]
+            self._enqueue(rows[:first][before], requests[:first][before])
+            self._end_run()
+            self._remember_results()
+            self._requests.client_ids.turn(int(rows["at_ns"][first]), self._state.tables.book.order_index)
+        places = self._requests.client_ids.take(client_ids[at], rows["account"][at])
+        taken = at[places == NONE]
+        if len(taken):
+            which = np.zeros(len(rows), bool)
+            which[taken] = True
+            admission.turn_away(which, int(Code.CLIENT_ORDER_ID_TAKEN))
+            new = admission.executed
+        start = self._rows_before + self._run_rows
+        behind = new[first:]
+        self._enqueue(rows[first:][behind], requests[first:][behind], client_ids[first:][behind])
+        free = at[places != NONE]
+        # The place of a row among those of the batch: so many that are executed come before it.
+        order_of = start + np.cumsum(behind)[free - first] - 1
+        self._named.append((places[places != NONE], order_of))
+
+    def _enqueue(self, rows: Any, requests: Any = None, client_ids: Any = None) -> tuple[int, int]:
         """Let rows wait for the end of the run, and what is due before them happen; returns their places."""
         first = self._rows_before + self._run_rows
         while len(rows):
             due = self._state.catalogue.next_due()
             cut = len(rows) if due is None else int(np.searchsorted(rows["at_ns"], due.due_ns))
             if cut:
-                self._run.append((rows[:cut], None if requests is None else requests[:cut]))
+                self._run.append((rows[:cut], _first(requests, cut), _first(client_ids, cut)))
                 self._run_rows += cut
                 rows = rows[cut:]
                 requests = None if requests is None else requests[cut:]
+                client_ids = None if client_ids is None else client_ids[cut:]
             if len(rows):
                 assert due is not None
                 self._end_run()
@@ -300,6 +380,7 @@ class _Batch:
                     return refusal_of_code(int(known["result"]["code"]))
                 return self._repeat(int(known["result"]["command"]), int(known["position"]))
         if isinstance(ask.command, RefundSale):
+            self._store.wait_for_commits()
             refusal = check_trade(self._store, ask.command)
             if refusal is not None:
                 return refusal
@@ -338,16 +419,16 @@ class _Batch:
         position = 0
         code = int(Code.OK)
         if len(rows):
-            requests = None
+            beside: dict[Section, Any] = {}
             if moves and request_id is not None and body_hash is not None:
-                requests = _request_row(number, request_id, body_hash)
-            results, positions = self._execute(rows, legs, requests)
+                beside[Section.REQUESTS] = _request_row(number, request_id, body_hash)
+            results, positions = self._execute(rows, legs, beside)
             if moves:
                 position = int(positions[-1])
                 code = int(results[-1]["code"])
         if code == Code.OK:
             envelope = Envelope(command=number, at_ns=at_ns, actor=actor, request_id=request_id, body_hash=body_hash)
-            first = self._append(envelope, decided.facts)
+            first = self._append_facts(envelope, decided.facts)
             position = position or first
         if request_id is not None and body_hash is not None:
             self._requests.add(request_id, body_hash, number, code, position, at_ns)
@@ -360,17 +441,19 @@ class _Batch:
     def _repeat(self, number: int, position: int) -> Reply:
         """The reply to a rare command that was accepted before, in this batch or in the log."""
         reply = self._replies.get(number)
-        facts = reply.facts if reply else facts_of(self._store, number, position, self._keys)
-        return Reply(number, position, facts, repeated=True)
+        if reply is None:
+            self._store.wait_for_commits()
+            return Reply(number, position, facts_of(self._store, number, position, self._keys), repeated=True)
+        return Reply(number, position, reply.facts, repeated=True)
 
-    def _append(self, envelope: Envelope, facts: Sequence[Fact]) -> int:
+    def _append_facts(self, envelope: Envelope, facts: Sequence[Fact]) -> int:
         """Write facts and let them take effect; returns the position of the first, 0 if there is none."""
         first = 0
         for fact in facts:
             stream = stream_of(fact)
             version = self._store.versions.get(stream, 0) + 1
             topic, state = to_entry(stream, version, envelope, fact, self._keys.seal)
-            position = self._transaction.fact(stream, version, topic, state)
+            position = self._append.fact(stream, version, topic, state)
             first = first or position
             self._state.apply(envelope, fact)
         return first
@@ -381,30 +464,42 @@ class _Batch:
         """Execute the rows that wait, as one run."""
         if not self._run:
             return
-        rows = self._run[0][0] if len(self._run) == 1 else np.concatenate([rows for rows, _ in self._run])
-        requests = []
-        at = 0
-        for part, asked in self._run:
-            if asked is not None:
-                numbered = asked.copy()
-                numbered["command"] = self._state.next_command + at + np.arange(len(part))
-                requests.append(numbered)
-            at += len(part)
+        if len(self._run) == 1:
+            rows, requests, client_ids = self._run[0]
+        else:
+            rows = np.concatenate([rows for rows, _, _ in self._run])
+            requests = self._beside(1, REQUEST)
+            client_ids = self._beside(2, CLIENT_ID)
         self._run = []
         self._run_rows = 0
-        done = self._execute(rows, NO_LEGS, np.concatenate(requests) if requests else None)
-        self._done.append(done)
+        first = self._state.next_command
+        beside: dict[Section, Any] = {}
+        if requests is not None:
+            asked = np.ascontiguousarray(requests["request_id"]).view(np.int64).reshape(-1, 2).any(axis=1)
+            beside[Section.REQUESTS] = _numbered(requests, asked, first)
+        if client_ids is not None:
+            beside[Section.CLIENT_IDS] = _numbered(client_ids, client_ids["client_order_id"] != b"", first)
+        self._done.append(self._execute(rows, NO_LEGS, beside))
         self._rows_before += len(rows)
 
-    def _execute(self, rows: Any, legs: Any, requests: Any) -> tuple[Any, Any]:
-        """Number the rows, run them, write the blocks; returns (results, positions), a row each."""
+    def _beside(self, at: int, layout: Any) -> Any:
+        """What stands beside the rows of the whole run, None if nothing does; rows without one get zeros."""
+        if all(part[at] is None for part in self._run):
+            return None
+        return np.concatenate([np.zeros(len(part[0]), layout) if part[at] is None else part[at] for part in self._run])
+
+    def _execute(self, rows: Any, legs: Any, beside: dict[Section, Any]) -> tuple[Any, Any]:
+        """Number the rows, run them, write the blocks; returns (results, positions), a row each.
+
+        `beside`: rows of other input sections, numbered, ascending.
+        """
         state = self._state
         count = len(rows)
         first = state.next_command
         rows["command"] = np.arange(first, first + count)
         results = np.empty(count, RESULT)
         positions = np.empty(count, np.int64)
-        at = leg_at = request_at = answered = 0
+        at = leg_at = answered = 0
         while True:
             active = state.active_command
             before, leg_before = at, leg_at
@@ -412,11 +507,10 @@ class _Batch:
             sections = state.outcome()
             sections[Section.COMMANDS] = rows[before:at]
             sections[Section.LEGS] = legs[leg_before:leg_at]
-            if requests is not None:
-                request_end = int(np.searchsorted(requests["command"], first + at))
-                sections[Section.REQUESTS] = requests[request_at:request_end]
-                request_at = request_end
-            position = self._transaction.block(
+            for section, inputs in beside.items():
+                here = np.searchsorted(inputs["command"], (first + before, first + at))
+                sections[section] = inputs[here[0] : here[1]]
+            position = self._append.block(
                 encode_block(
                     sections,
                     shard=SHARD,
@@ -439,9 +533,9 @@ class _Batch:
     def finish(self) -> None:
         """End the last run and close the append with a block, an empty one if nothing flowed after the last fact."""
         self._end_run()
-        if self._transaction.needs_block:
+        if self._append.needs_block:
             state = self._state
-            self._transaction.block(
+            self._append.block(
                 encode_block(
                     {},
                     shard=SHARD,
@@ -457,7 +551,7 @@ class _Batch:
     # -- answering -----------------------------------------------------------------------------------------------------
 
     def answers(self) -> list[Answer]:
-        """The answer to each item, in order. Call after the append."""
+        """The answer to each item, in order. Call after `finish`."""
         self._remember_results()
         return [answer() for answer in self._pending]
 
@@ -471,6 +565,9 @@ class _Batch:
         for admission, first, end in self._admitted:
             admission.remember(self._results[first:end], self._positions[first:end])
         self._admitted = []
+        for places, rows in self._named:
+            self._requests.client_ids.remember(places, self._results["order"][rows])
+        self._named = []
 
     def _answer_rows(self, first: int, end: int) -> Callable[[], Answer]:
         return lambda: OrderReplies(self._results[first:end], self._positions[first:end])
@@ -494,6 +591,7 @@ class _Batch:
         results[new] = self._results[first:end]
         positions[new] = self._positions[first:end]
         results["code"][verdicts == REUSED] = Reason.REQUEST_ID_REUSED
+        results["code"][verdicts == TURNED_AWAY] = Code.CLIENT_ORDER_ID_TAKEN
         for at in np.flatnonzero(verdicts >= 0):
             remembered = admission.answer(int(at))
             results[at] = remembered["result"]
@@ -534,6 +632,17 @@ def facts_of(store: Store, command: int, position: int, keys: KeyStore) -> tuple
             break
         facts.append(fact)
     return tuple(facts)
+
+
+def _first(rows: Any, count: int) -> Any:
+    return None if rows is None else rows[:count]
+
+
+def _numbered(rows: Any, which: Any, first: int) -> Any:
+    """The rows of `which` ([n] bool), each with the number of its command; row 0 belongs to command `first`."""
+    numbered = rows[which]
+    numbered["command"] = first + np.flatnonzero(which)
+    return numbered
 
 
 def _request_row(command: int, request_id: bytes, body_hash: bytes) -> Any:

@@ -7,7 +7,8 @@ Two writers that both believe to own the log write the same version next, so the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
@@ -30,21 +31,27 @@ class Appended(NamedTuple):
     state: bytes
 
 
-class Transaction:
-    """Entries on their way into one append; positions are final once it has ended well."""
+class Append:
+    """Entries on their way into the log together; their positions are final once it is committed."""
 
-    def __init__(self, store: Store, stack: ExitStack) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._stack = stack
+        self._stream = ExitStack()
         self._sink: LogTransaction | None = None
         self._waiting: list[Entry] = []
         self._bytes = 0
         self._last_is_block = True
+        self._blocks = 0
 
     @property
     def needs_block(self) -> bool:
         """Whether facts were added after the last block, so that the append could not end here."""
         return not self._last_is_block
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether a part of it is in an open transaction already, which the thread that began it must end."""
+        return self._sink is not None
 
     def fact(self, stream: str, version: int, topic: str, state: bytes) -> int:
         """Add a fact; returns its position."""
@@ -55,6 +62,7 @@ class Transaction:
         """Seal and add a flow block; returns its position."""
         store = self._store
         store.blocks += 1
+        self._blocks = store.blocks
         seal(state, block=store.blocks, running_hash=store.running_hash)
         return self._add(SHARD_STREAM, store.blocks, TOPIC, state)
 
@@ -69,19 +77,26 @@ class Transaction:
             self._flush()
         return store.position
 
-    def finish(self) -> None:
-        """Hand over the rest."""
+    def commit(self) -> None:
+        """Make it durable: when this returns every entry is in the log, when it raises none may be counted on."""
         assert not self.needs_block, "the last entry of an append is a flow block"
         if self._sink is not None:
             self._flush()
+            self._stream.close()
         elif self._waiting:
             # All of it fits into one statement, which is a transaction of its own.
             self._store.recorder.append(self._waiting)
+        self._store.committed_blocks = max(self._store.committed_blocks, self._blocks)
+
+    def abandon(self) -> None:
+        """Take back what was streamed, on the way out of an exception."""
+        self._stream.__exit__(*sys.exc_info())
 
     def _flush(self) -> None:
         """Hand what waits to the database, in a transaction that stays open until the end."""
         if self._sink is None:
-            self._sink = self._stack.enter_context(self._store.recorder.transaction())
+            self._store.wait_for_commits()
+            self._sink = self._stream.enter_context(self._store.recorder.transaction())
         self._sink.append(self._waiting)
         self._waiting = []
         self._bytes = 0
@@ -103,6 +118,8 @@ class Store:
         self.epoch = 1
         self.versions: dict[str, int] = {}
         """Last version of each stream of facts; whoever replays the log fills it."""
+        self.wait_for_commits: Callable[[], None] = lambda: None
+        """Returns when no earlier append is under way; set by whoever commits in another thread."""
         if self.position:
             last = next(self.read(self.position))
             if last.topic != TOPIC:
@@ -112,13 +129,14 @@ class Store:
             self.running_hash = hash_after(last)
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """One durable append: everything added is in the log when the context ends well, or nothing is."""
-        with ExitStack() as stack:
-            transaction = Transaction(self, stack)
-            yield transaction
-            transaction.finish()
-        self.committed_blocks = self.blocks
+    def append(self) -> Iterator[Append]:
+        """Entries that are to be in the log together; whoever adds them commits them."""
+        append = Append(self)
+        try:
+            yield append
+        except BaseException:
+            append.abandon()
+            raise
 
     def read(self, start: int = 1, stop: int | None = None) -> Iterator[Appended]:
         """Entries from position `start` to `stop` (inclusive; to the end without it), in bounded memory."""

@@ -47,17 +47,18 @@ def forged(desk: Desk, forge: Forge, *, drop_block: Callable[[Appended], bool] =
     """A copy of the desk's log in which facts are what `forge` makes of them (None: left out), chained anew."""
     store = Store(LogRecorder("sqlite://"))
     versions: dict[str, int] = {}
-    with store.transaction() as transaction:
+    with store.append() as append:
         for entry in desk.store.read():
             if entry.topic == TOPIC:
                 if not drop_block(entry):
-                    transaction.block(resealed(entry.state))
+                    append.block(resealed(entry.state))
                 continue
             changed = forge(*from_entry(entry.stream, entry.version, entry.topic, entry.state))
             if changed is not None:
                 versions[entry.stream] = versions.get(entry.stream, 0) + 1
                 topic, state = to_entry(entry.stream, versions[entry.stream], *changed, desk.keys.seal)
-                transaction.fact(entry.stream, versions[entry.stream], topic, state)
+                append.fact(entry.stream, versions[entry.stream], topic, state)
+        append.commit()
     return store
 
 
@@ -196,8 +197,8 @@ def test_a_system_cancel_that_nothing_made_due_is_found(desk: Desk) -> None:
     assert (at, leg_at) == (1, 0)
     sections = dict(desk.state.outcome())
     sections[Section.COMMANDS] = forged_rows
-    with desk.store.transaction() as transaction:
-        transaction.block(
+    with desk.store.append() as append:
+        append.block(
             encode_block(
                 sections,
                 shard=0,
@@ -209,5 +210,6 @@ def test_a_system_cancel_that_nothing_made_due_is_found(desk: Desk) -> None:
                 continues=False,
             )
         )
+        append.commit()
     with pytest.raises(Disagreement, match="without a fact"):
         verify(desk.store, LIMITS)

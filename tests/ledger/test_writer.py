@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 
 import pytest
 
 from ledger.outages import LogUnavailable
-from ledger.sequencer import Ask, OrderReplies, Orders, Reply, SequencerStopped
+from ledger.recorder import Entry
+from ledger.sequencer import Answer, Ask, OrderReplies, Orders, Reply, SequencerStopped
 from ledger.writer import Writer
 from matching.layout import Side
-from tests.simulation.market import DAY, FIRST_TRADER, START_NS, Desk, a_deposit, a_series, new_orders
+from tests.simulation.market import DAY, FIRST_TRADER, START_NS, Desk, a_deposit, a_series, new_orders, request_id
 
 PATIENCE = 20.0
 
@@ -127,3 +129,101 @@ def test_a_request_whose_client_went_away_harms_nobody(desk: Desk, clock: Clock)
     assert isinstance(later.result(PATIENCE), OrderReplies)
     writer.close()
     assert desk.state.tables.book.tally["open_orders"][0] == 2
+
+
+class SlowDisk:
+    """Holds every append back until the test lets it go, one at a time."""
+
+    def __init__(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.under_way = threading.Semaphore(0)
+        self._go = threading.Semaphore(0)
+        self.failure: Exception | None = None
+        self._append = desk.recorder.append
+        monkeypatch.setattr(desk.recorder, "append", self._slowly)
+
+    def _slowly(self, entries: Sequence[Entry]) -> int:
+        self.under_way.release()
+        assert self._go.acquire(timeout=PATIENCE)
+        if self.failure is not None:
+            raise self.failure
+        return self._append(entries)
+
+    def let_go(self) -> None:
+        self._go.release()
+
+
+def a_bid() -> Orders:
+    return Orders(new_orders(1, party=FIRST_TRADER, side=Side.BUY, price=3))
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def three_batches(writer: Writer, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> tuple[SlowDisk, list[Future[Answer]]]:
+    """The first batch is committed by the writer itself, the second is under way, the third is decided meanwhile."""
+    disk = SlowDisk(desk, monkeypatch)
+    first = writer.submit(a_bid())
+    assert disk.under_way.acquire(timeout=PATIENCE)
+    monkeypatch.setattr("ledger.writer.BATCH_ROWS", 1)
+    later = [writer.submit(a_bid()) for _ in range(3)]
+    decided = desk.state.next_command
+    disk.let_go()
+    assert disk.under_way.acquire(timeout=PATIENCE)
+    wait_until(lambda: desk.state.next_command >= decided + 2)
+    return disk, [first, *later]
+
+
+def test_the_next_batch_is_decided_while_one_is_under_way(
+    three_batches: tuple[SlowDisk, list[Future[Answer]]], desk: Desk
+) -> None:
+    disk, futures = three_batches
+    assert [future.done() for future in futures] == [True, False, False, False]
+    assert desk.recorder.max_position() < desk.store.position, "decided, not durable, not answered"
+    for _ in range(3):
+        disk.let_go()
+    replies = [future.result(PATIENCE) for future in futures]
+    positions = [int(reply.positions[0]) for reply in replies if isinstance(reply, OrderReplies)]
+    assert positions == list(range(positions[0], positions[0] + 4))
+    assert desk.recorder.max_position() == desk.store.position
+
+
+def test_what_was_decided_behind_a_failed_append_fails_with_it(
+    three_batches: tuple[SlowDisk, list[Future[Answer]]], writer: Writer, desk: Desk
+) -> None:
+    disk, futures = three_batches
+    disk.failure = LogUnavailable("the database is gone")
+    for _ in range(3):
+        disk.let_go()
+    assert isinstance(futures[0].result(PATIENCE), OrderReplies)
+    for future in futures[1:3]:
+        with pytest.raises(LogUnavailable):
+            future.result(PATIENCE)
+    with pytest.raises((LogUnavailable, SequencerStopped)):
+        futures[3].result(PATIENCE)
+    with pytest.raises(SequencerStopped):
+        writer.submit(a_bid()).result(PATIENCE)
+    assert isinstance(writer.failure, LogUnavailable)
+    again = Desk(desk.recorder, keys=desk.keys)
+    assert again.state.next_command == int(futures[0].result().results["command"][0]) + 1  # type: ignore[union-attr]
+
+
+def test_a_repeat_of_a_rare_command_waits_for_what_it_reads(
+    writer: Writer, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SlowDisk(desk, monkeypatch)
+    first = writer.submit(a_bid())
+    assert disk.under_way.acquire(timeout=PATIENCE)
+    monkeypatch.setattr("ledger.writer.BATCH_ROWS", 1)
+    deposit = Ask(a_deposit(FIRST_TRADER, 5, "twice"), actor=1, request_id=request_id(1))
+    asked, again = writer.submit(deposit), writer.submit(deposit)
+    for _ in range(3):
+        disk.let_go()
+    assert isinstance(first.result(PATIENCE), OrderReplies)
+    told, repeated = asked.result(PATIENCE), again.result(PATIENCE)
+    assert isinstance(told, Reply) and isinstance(repeated, Reply)
+    assert repeated == told._replace(repeated=True)
