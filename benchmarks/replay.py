@@ -19,7 +19,8 @@ from typing import Any, Final, ParamSpec
 from benchmarks.harness import Result, at_least_one, emit, fresh_house, machine, parser, say, workspace
 from benchmarks.market import build, flow_commands, submit
 from ledger.blocks import chain, decode_block
-from ledger.replay import OUTCOMES, Replay, compare
+from ledger.comparison import OUTCOMES
+from ledger.replay import Replay, compare
 from ledger.snapshots import Snapshots, load
 from ledger.state import State
 from ledger.store import Appended, Store

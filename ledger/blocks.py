@@ -68,7 +68,7 @@ class Block(NamedTuple):
         return self.sections.get(section, _EMPTY[section])
 
 
-_EMPTY = {section: np.zeros(0, layout) for section, layout in LAYOUTS.items()}
+_EMPTY = {section: np.frombuffer(b"", layout) for section, layout in LAYOUTS.items()}
 
 
 def encode_block(

@@ -18,12 +18,13 @@ from domain.questions import question_of, with_text_of
 from domain.rejections import Refusal
 from domain.values import HOUSE
 from ledger.blocks import Block
+from ledger.comparison import Survey
 from ledger.disagreement import Disagreement
 from ledger.movements import moves_value, system_rows, within_capacity
 from ledger.refunds import check_trade
 from ledger.state import State
 from ledger.store import Store
-from matching.layout import FLAG_SYSTEM, Code, Kind, Section
+from matching.layout import Code, Section
 
 
 class Redecision:
@@ -41,26 +42,26 @@ class Redecision:
         self._moved: tuple[Any, Any] | None = None
         """A movement (row, legs) that succeeded and has not been justified by a fact yet."""
 
-    def block(self, position: int, block: Block) -> None:
-        """Look at a block that is about to be executed."""
+    def block(self, position: int, block: Block, found: Survey) -> None:
+        """Look at a block that is about to be executed; `found`: the survey of its commands."""
         if not (self._moved is not None and self._state.active_command == int(self._moved[0]["command"])):
             self.end(position)
         self._blocks = int(block.header["block"])
         commands = block.rows(Section.COMMANDS)
-        by_house = (commands["flags"] & FLAG_SYSTEM != 0) | (commands["kind"] == Kind.OPEN_ACCOUNT)
-        due = self._state.catalogue.next_due()
-        if due is not None:
-            late = np.flatnonzero(~by_house & (commands["at_ns"] >= due.due_ns))
-            if len(late):
-                raise Disagreement(
-                    position,
-                    "a command overtook what was due",
-                    section=Section.COMMANDS.name,
-                    row=int(late[0]),
-                    field="at_ns",
-                    expected=f"{due.kind.name.lower()} {due.number} at {due.due_ns} first",
-                    found=int(commands["at_ns"][late[0]]),
-                )
+        if found.overtaking < len(commands):
+            due = self._state.catalogue.next_due()
+            assert due is not None
+            raise Disagreement(
+                position,
+                "a command overtook what was due",
+                section=Section.COMMANDS.name,
+                row=found.overtaking,
+                field="at_ns",
+                expected=f"{due.kind.name.lower()} {due.number} at {due.due_ns} first",
+                found=int(commands["at_ns"][found.overtaking]),
+            )
+        if found.moves_value == len(commands):
+            return
         for row in np.flatnonzero(moves_value(commands)):
             moved = commands[row]
             results = block.rows(Section.RESULTS)

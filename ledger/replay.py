@@ -12,7 +12,7 @@ import numpy as np
 
 from domain.events import StateRootRecorded
 from ledger.blocks import TOPIC, Block, BlockUnreadable, chain, decode_block
-from ledger.comparison import are_equal, first_out_of_order
+from ledger.comparison import OUTCOMES, Survey, are_equal, expected_words, same_so_far, survey, words_of
 from ledger.disagreement import Disagreement
 from ledger.execution import Stop
 from ledger.mapper import from_entry
@@ -23,14 +23,8 @@ from ledger.state import State
 from ledger.store import SHARD, SHARD_STREAM, Appended, Store
 from matching.layout import LAYOUTS, NONE, Section
 
-OUTCOMES = (
-    Section.RESULTS,
-    Section.FILLS,
-    Section.ENDINGS,
-    Section.POSTINGS,
-    Section.GRANTS,
-    Section.ACCOUNTS,
-)
+SLICE = 2048
+"""Commands whose outcomes are compared before the next are executed, so that they are still in the processor's cache."""
 
 
 class Replay:
@@ -61,6 +55,8 @@ class Replay:
         """Commands after which the state root shall be kept, for a later fact to be compared with."""
         self.roots: dict[int, bytes] = {}
         self._unanswered: list[tuple[Any, Any]] = []
+        self._words: tuple[Any, ...] | None = None
+        """The outcome sections of the state, as integers."""
         self._named: list[tuple[Any, Any]] = []
         """Commands whose results are still to come, and the places of their client order ids."""
 
@@ -145,27 +141,24 @@ class Replay:
             block = decode_block(entry.state)
         except BlockUnreadable as error:
             raise Disagreement(entry.position, str(error)) from error
-        self._check_header(entry, block)
-        if self._redecision is not None:
-            self._redecision.block(entry.position, block)
+        due = self.state.catalogue.next_due()
         commands = block.rows(Section.COMMANDS)
+        found = survey(commands, self.state.next_command, self.state.at_ns, NONE if due is None else due.due_ns)
+        self._check_header(entry, block, found)
+        if self._redecision is not None:
+            self._redecision.block(entry.position, block, found)
         legs = block.rows(Section.LEGS)
         state = self.state
         if self.requests is not None:
             self._take_client_ids(entry, block)
         if len(commands) or state.active_command:
-            at, leg_at, stop = state.execute(commands, legs, 0, 0)
-            self._check(entry, "commands executed", len(commands), at, Section.COMMANDS)
-            self._check(entry, "legs taken", len(legs), leg_at, Section.LEGS)
-            self._check(entry, "continues", int(block.header["continues"]), int(stop == Stop.CONTINUE))
-            outcome = state.outcome()
-            for section in OUTCOMES:
-                compare(entry.position, section, outcome[section], block.rows(section))
+            self._execute(entry, block, commands, legs)
         elif any(section in block.sections for section in OUTCOMES):
             raise Disagreement(entry.position, "block without commands has outcomes", expected=0, found=1)
         if len(commands):
-            self._settled = not moves_value(commands[-1:])[0] or bool(
-                block.rows(Section.RESULTS)["code"][-1:].any() and not state.active_command
+            self._settled = found.moves_value == len(commands) or bool(
+                not moves_value(commands[-1:])[0]
+                or block.rows(Section.RESULTS)["code"][-1:].any() and not state.active_command
             )
         self.commands += len(commands)
         self.blocks = entry.version
@@ -174,7 +167,39 @@ class Replay:
             self._learn_requests(entry, block)
             self._learn_orders(block)
 
-    def _check_header(self, entry: Appended, block: Block) -> None:
+    def _execute(self, entry: Appended, block: Block, commands: Any, legs: Any) -> None:
+        """Execute the commands of a block and compare every outcome."""
+        state = self.state
+        continues = int(block.header["continues"])
+        # Only where a command goes on over blocks does it matter how much of the block was used before it.
+        step = SLICE if not continues and not state.active_command else max(len(commands), 1)
+        if self._words is None:
+            self._words = words_of(state.out)
+        expected = expected_words(block)
+        done = np.zeros(len(OUTCOMES), np.int64)
+        at = leg_at = 0
+        stop = Stop.DONE
+        while True:
+            at, leg_at, stop = state.execute(commands[: at + step], legs, at, leg_at)
+            if not same_so_far(self._words, state.out.used, expected, done):
+                self._tell_difference(entry, block, done)
+            if stop != Stop.DONE or at == len(commands):
+                break
+        self._check(entry, "commands executed", len(commands), at, Section.COMMANDS)
+        self._check(entry, "legs taken", len(legs), leg_at, Section.LEGS)
+        self._check(entry, "continues", continues, int(stop == Stop.CONTINUE))
+        for section, rows in zip(OUTCOMES, done, strict=True):
+            self._check(entry, "number of rows", len(block.rows(section)), int(rows), section)
+
+    def _tell_difference(self, entry: Appended, block: Block, done: Any) -> None:
+        """Raise Disagreement at the first row and field that differ, of which `done` ([6] rows) were equal."""
+        outcome = self.state.outcome()
+        for section, first in zip(OUTCOMES, done, strict=True):
+            written = outcome[section]
+            compare(entry.position, section, written, block.rows(section)[first : first + len(written)], int(first))
+        raise AssertionError("what differs was found")
+
+    def _check_header(self, entry: Appended, block: Block, found: Survey) -> None:
         header = block.header
         state = self.state
         self._check(entry, "stream of a block", SHARD_STREAM, entry.stream)
@@ -190,7 +215,7 @@ class Replay:
         self._check(entry, "first_command", state.next_command, int(header["first_command"]))
         commands = block.rows(Section.COMMANDS)
         if len(commands):
-            row = first_out_of_order(commands, state.next_command, state.at_ns)
+            row = found.out_of_order
             if row < len(commands):
                 raise Disagreement(
                     entry.position,
@@ -274,8 +299,8 @@ def _rows_of(commands: Any, inputs: Any, entry: Appended, section: Section) -> A
     return at
 
 
-def compare(position: int, section: Section, expected: Any, found: Any) -> None:
-    """Raise Disagreement at the first row and field that differ."""
+def compare(position: int, section: Section, expected: Any, found: Any, first: int = 0) -> None:
+    """Raise Disagreement at the first row and field that differ; `first`: rows of the section before these."""
     if len(expected) == len(found) and are_equal(expected.view(np.int64), found.view(np.int64)):
         return
     rows = min(len(expected), len(found))
@@ -289,9 +314,11 @@ def compare(position: int, section: Section, expected: Any, found: Any) -> None:
                 position,
                 "row differs",
                 section=section.name,
-                row=row,
+                row=first + row,
                 field=field,
                 expected=expected[row][field],
                 found=found[row][field],
             )
-    raise Disagreement(position, "number of rows", section=section.name, expected=len(expected), found=len(found))
+    raise Disagreement(
+        position, "number of rows", section=section.name, expected=first + len(expected), found=first + len(found)
+    )
