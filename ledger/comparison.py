@@ -38,7 +38,10 @@ class Survey(NamedTuple):
 
 
 def survey(commands: Any, number: int, at_ns: int, due_ns: int) -> Survey:
-    """Look over `commands` (COMMAND) that should begin with `number`, not before `at_ns`; `due_ns`: NONE for nothing."""
+    """Look over `commands` (COMMAND) that should begin with `number`, not before `at_ns`.
+
+    `due_ns`: when something is due, NONE for nothing.
+    """
     return Survey(*_survey(commands, number, at_ns, due_ns))
 
 

@@ -30,8 +30,8 @@ from domain.events import (
 )
 from domain.values import HOUSE, AccountKind, AccountRef
 from ledger.accounts import find_account
-from ledger.tables import FROZEN, OWNER, SERIES, Limits, Tables, new_tables
-from matching.layout import NONE, PAYEES_MAX, PPB, Phase
+from ledger.tables import FROZEN, SERIES, Limits, Tables, fresh_owner, new_tables
+from matching.layout import NONE, PAYEES_MAX, PPB, Phase, zeros
 
 
 def apply_fact(tables: Tables, catalogue: Catalogue, fact: Fact) -> Tables:
@@ -59,16 +59,14 @@ def _grown(array: Any, rows: int, fresh: Any) -> Any:
     """`array` with room for `rows` rows, the new ones like `fresh`."""
     if rows <= len(array):
         return array
-    larger = np.zeros((max(rows, 2 * len(array)), *array.shape[1:]), array.dtype)
+    larger = zeros(max(rows, 2 * len(array)), array.dtype, array.shape[1:])
     larger[:] = fresh
     larger[: len(array)] = array
     return larger
 
 
 def _party_registered(tables: Tables, catalogue: Catalogue, fact: PartyRegistered) -> Tables:
-    fresh = np.zeros((), OWNER)
-    fresh["cash"] = fresh["first"] = fresh["last"] = NONE
-    tables = tables._replace(owners=_grown(tables.owners, fact.party + 1, fresh))
+    tables = tables._replace(owners=_grown(tables.owners, fact.party + 1, fresh_owner()))
     owner = tables.owners[fact.party]
     owner["roles"] = int(fact.roles)
     owner["beneficial"] = fact.party

@@ -31,11 +31,11 @@ from matching.book import (
     find_order,
     free_slot,
     has_room,
-    index_is_full,
+    indexes_are_full,
     rest,
     take_lots,
     take_slot,
-    with_index_grown,
+    with_indexes_grown,
 )
 from matching.layout import (
     FLAG_MARKET,
@@ -135,8 +135,8 @@ def execute(tables: Tables, commands: Any, legs: Any, out: Out, at: int = 0, leg
         at, leg_at, stop = run(tables, commands, legs, out, at, leg_at)
         if stop != GROW:
             return tables, at, leg_at, Stop(stop)
-        if 2 * (int(tables.book.tally["open_orders"][0]) + 1) > len(tables.book.order_index):
-            tables = tables._replace(book=with_index_grown(tables.book))
+        if indexes_are_full(tables.book):
+            tables = tables._replace(book=with_indexes_grown(tables.book))
         if 2 * (int(tables.tally["accounts"][0]) + ROOM_ACCOUNTS) > len(tables.account_index):
             tables = with_account_index_grown(tables)
 
@@ -159,7 +159,9 @@ def run(tables: Tables, commands: Any, legs: Any, out: Out, at: int, leg_at: int
     while at < len(commands):
         if not block_has_room(out):
             return at, leg_at, FULL
-        if index_is_full(tables.book) or 2 * (tables.tally[0]["accounts"] + ROOM_ACCOUNTS) > len(tables.account_index):
+        if indexes_are_full(tables.book) or 2 * (tables.tally[0]["accounts"] + ROOM_ACCOUNTS) > len(
+            tables.account_index
+        ):
             return at, leg_at, GROW
         row = commands[at]
         command = row["command"]
@@ -333,9 +335,11 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
     accounts = tables.accounts
     money = -int(series["currency"])
     cash = int(owner["cash"])
-    if cash == NONE or accounts[cash]["asset"] != money:
+    if owner["currency"] != money:
         cash = find_account(accounts, tables.account_index, party, money, AVAILABLE)
-    units = find_account(accounts, tables.account_index, party, number, AVAILABLE)
+    units = int(owner["units"])
+    if owner["series"] != number:
+        units = find_account(accounts, tables.account_index, party, number, AVAILABLE)
     notional = lot_minor * lots
     needed = lots
     if side == BUY:
@@ -356,10 +360,6 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
     term = tables.terms[slot]
     term["fee_rest"] = 0
     term["levy_rest"] = 0
-    term["hold"] = needed
-    term["series"] = number
-    term["side"] = side
-    term["primary"] = 1 if primary else 0
     term["maker_ppm"] = 0 if primary else owner["maker_ppm"]
     term["taker_ppm"] = 0 if primary else owner["taker_ppm"]
     if side == BUY:
@@ -376,8 +376,16 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
         else:
             hold(accounts, units, lots)
     owner["cash"] = cash
-    term["cash"] = cash
-    term["units"] = units
+    owner["currency"] = money
+    owner["units"] = units
+    owner["series"] = number
+    order = book.orders[slot]
+    order["hold"] = needed
+    order["series"] = number
+    order["cash"] = cash
+    order["units"] = units
+    order["side"] = side
+    order["primary"] = 1 if primary else 0
 
     active = tables.active[0]
     copy_command(active["row"], row)
@@ -433,11 +441,11 @@ def match(tables: Tables, out: Out) -> bool:
         settle(tables, out, command, fills, order, slot, maker, side, price, lots, left)
         fills += 1
 
-    term = tables.terms[slot]
+    mine = book.orders[slot]
     flags = int(row["flags"])
     if left > 0 and (flags & FLAG_MARKET or row["tif"] == IOC):
         ending(out, command, order, left, END_NO_LIQUIDITY if flags & FLAG_MARKET else END_IOC)
-        release(tables, term, left)
+        release(tables, mine, left)
         left = 0
     if left == 0:
         result(out, command, order, 0, 0, OK, fills)
@@ -447,14 +455,14 @@ def match(tables: Tables, out: Out) -> bool:
     rest(book, slot, order, party, number, side, price, left)
     owner = tables.owners[party]
     last = int(owner["last"])
-    term["earlier"] = last
-    term["later"] = NONE
+    mine["earlier"] = last
+    mine["later"] = NONE
     if last == NONE:
         owner["first"] = slot
     else:
-        tables.terms[last]["later"] = slot
+        book.orders[last]["later"] = slot
     owner["last"] = slot
-    result(out, command, order, left, term["hold"], OK, fills)
+    result(out, command, order, left, mine["hold"], OK, fills)
     return False
 
 
@@ -485,35 +493,37 @@ def settle(
     row["price"] = price
     row["lots"] = lots
 
+    mine = book.orders[slot]
     own = tables.terms[slot]
     other = tables.terms[maker]
     maker_left = resting["lots"] - lots
     if side == BUY:
+        bid, ask = mine, resting
         buy, sell = own, other
         buy_rate, sell_rate = int(own["taker_ppm"]), int(other["maker_ppm"])
         buy_code, sell_code = TAKER_FEE, MAKER_FEE
         buy_left, sell_left, buy_limit = left, maker_left, limit
     else:
+        bid, ask = resting, mine
         buy, sell = other, own
         buy_rate, sell_rate = int(other["maker_ppm"]), int(own["taker_ppm"])
         buy_code, sell_code = MAKER_FEE, TAKER_FEE
         buy_left, sell_left, buy_limit = maker_left, left, price
-    number = int(own["series"])
-    series = tables.series[number]
+    series = tables.series[mine["series"]]
     tick_minor = series["tick_minor"]
     notional = price * tick_minor * lots
-    buyer = int(buy["cash"])
-    seller = int(sell["cash"])
-    buyer_units = int(buy["units"])
-    seller_units = int(sell["units"])
+    buyer = int(bid["cash"])
+    seller = int(ask["cash"])
+    buyer_units = int(bid["units"])
+    seller_units = int(ask["units"])
     suspense = int(series["suspense"])
-    primary = sell["primary"] != 0
+    primary = int(ask["primary"]) != 0
     if primary:
         # A primary sale pays no fee, so there is nothing that a rebate could be paid from.
         buy_rate = max(buy_rate, 0)
 
     # What was held for the buy is available for the debits of this entry; what it still needs is held again below.
-    hold(accounts, buyer, -buy["hold"])
+    hold(accounts, buyer, -bid["hold"])
     fee_due = buy["fee_rest"] + notional * buy_rate
     fee = ceil_ppm(fee_due)
     buy["fee_rest"] = fee_due - fee * PPM
@@ -533,10 +543,10 @@ def settle(
         post(tables, out, command, int(series["issuance"]), buyer_units, lots, MINT, fill)
         series["reserved"] -= lots
         series["issued"] += lots
-        sell["hold"] = sell_left
+        ask["hold"] = sell_left
     else:
         hold(accounts, seller_units, -lots)
-        sell["hold"] = sell_left
+        ask["hold"] = sell_left
         post(tables, out, command, buyer, seller, notional, SALE, fill)
         post(tables, out, command, seller_units, buyer_units, lots, DELIVERY, fill)
     charge(tables, out, command, buyer, int(series["fees"]), fee, buy_code, fill)
@@ -549,8 +559,8 @@ def settle(
     if shared != 0:
         split(tables, out, int(series["waterfall"]), suspense, command, fill, shared)
 
-    buy["hold"] = hold_of_buy(buy, buy_limit * tick_minor * buy_left) if buy_left > 0 else 0
-    hold(accounts, buyer, buy["hold"])
+    bid["hold"] = hold_of_buy(buy, buy_limit * tick_minor * buy_left) if buy_left > 0 else 0
+    hold(accounts, buyer, bid["hold"])
     grant(tables, out, command, fill, buyer_units, lots)
     if not primary:
         grant(tables, out, command, fill, seller_units, -lots)
@@ -591,32 +601,33 @@ def grant(tables: Tables, out: Out, command: int, fill: int, units: int, change:
 
 
 @kernel
-def release(tables: Tables, term: Any, lots: int) -> None:
+def release(tables: Tables, order: Any, lots: int) -> None:
     """Give back what is held for an order that ends with `lots` left."""
-    if term["side"] == BUY:
-        hold(tables.accounts, int(term["cash"]), -term["hold"])
-    elif term["primary"] != 0:
-        tables.series[term["series"]]["reserved"] -= lots
+    if int(order["side"]) == BUY:
+        hold(tables.accounts, int(order["cash"]), -order["hold"])
+    elif int(order["primary"]) != 0:
+        tables.series[order["series"]]["reserved"] -= lots
     else:
-        hold(tables.accounts, int(term["units"]), -lots)
-    term["hold"] = 0
+        hold(tables.accounts, int(order["units"]), -lots)
+    order["hold"] = 0
 
 
 @kernel
 def forget(tables: Tables, slot: int) -> None:
     """Take an order that left the book out of its party's list and free the slot."""
-    term = tables.terms[slot]
-    earlier = int(term["earlier"])
-    later = int(term["later"])
-    owner = tables.owners[tables.book.orders[slot]["party"]]
+    orders = tables.book.orders
+    order = orders[slot]
+    earlier = int(order["earlier"])
+    later = int(order["later"])
+    owner = tables.owners[order["party"]]
     if earlier == NONE:
         owner["first"] = later
     else:
-        tables.terms[earlier]["later"] = later
+        orders[earlier]["later"] = later
     if later == NONE:
         owner["last"] = earlier
     else:
-        tables.terms[later]["earlier"] = earlier
+        orders[later]["earlier"] = earlier
     free_slot(tables.book, slot)
 
 
@@ -640,7 +651,7 @@ def end_order(tables: Tables, out: Out, command: int, slot: int, reason: int) ->
     order = tables.book.orders[slot]
     lots = order["lots"]
     ending(out, command, order["number"], lots, reason)
-    release(tables, tables.terms[slot], lots)
+    release(tables, order, lots)
     take_lots(tables.book, slot, lots)
     forget(tables, slot)
     return int(lots)
@@ -672,21 +683,20 @@ def reduce(tables: Tables, out: Out, row: Any) -> None:
         return
     ending(out, command, order["number"], lots, END_REDUCED)
     left = order["lots"] - lots
-    term = tables.terms[slot]
-    series = tables.series[term["series"]]
-    if term["side"] == BUY:
+    series = tables.series[order["series"]]
+    if int(order["side"]) == BUY:
         price = tables.book.levels[order["level"]]["price"]
-        needed = hold_of_buy(term, price * series["tick_minor"] * left)
-        hold(tables.accounts, int(term["cash"]), needed - term["hold"])
-        term["hold"] = needed
+        needed = hold_of_buy(tables.terms[slot], price * series["tick_minor"] * left)
+        hold(tables.accounts, int(order["cash"]), needed - order["hold"])
+        order["hold"] = needed
     else:
-        term["hold"] = left
-        if term["primary"] != 0:
+        order["hold"] = left
+        if int(order["primary"]) != 0:
             series["reserved"] -= lots
         else:
-            hold(tables.accounts, int(term["units"]), -lots)
+            hold(tables.accounts, int(order["units"]), -lots)
     take_lots(tables.book, slot, lots)
-    result(out, command, row["target"], left, term["hold"], OK, 0)
+    result(out, command, row["target"], left, order["hold"], OK, 0)
 
 
 @kernel
@@ -727,15 +737,15 @@ def mass_cancel(tables: Tables, out: Out) -> bool:
             slot = NONE if at == NONE else int(book.levels[at]["head"])
         else:
             slot = int(active["cursor"])
-            while slot != NONE and number != 0 and tables.terms[slot]["series"] != number:
-                slot = int(tables.terms[slot]["later"])
+            while slot != NONE and number != 0 and book.orders[slot]["series"] != number:
+                slot = int(book.orders[slot]["later"])
         if slot == NONE:
             break
         if not block_has_room(out):
             active["cursor"] = slot
             active["running"] = 1
             return True
-        active["cursor"] = tables.terms[slot]["later"]
+        active["cursor"] = book.orders[slot]["later"]
         active["lots_done"] += end_order(tables, out, command, slot, reason)
         active["fills"] += 1
     result(out, command, 0, active["lots_done"], 0, OK, active["fills"])

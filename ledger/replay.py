@@ -24,7 +24,7 @@ from ledger.store import SHARD, SHARD_STREAM, Appended, Store
 from matching.layout import LAYOUTS, NONE, Section
 
 SLICE = 2048
-"""Commands whose outcomes are compared before the next are executed, so that they are still in the processor's cache."""
+"""Commands whose outcomes are compared before the next are executed: they are still in the processor's cache then."""
 
 
 class Replay:
@@ -156,10 +156,8 @@ class Replay:
         elif any(section in block.sections for section in OUTCOMES):
             raise Disagreement(entry.position, "block without commands has outcomes", expected=0, found=1)
         if len(commands):
-            self._settled = found.moves_value == len(commands) or bool(
-                not moves_value(commands[-1:])[0]
-                or block.rows(Section.RESULTS)["code"][-1:].any() and not state.active_command
-            )
+            refused = not state.active_command and bool(block.rows(Section.RESULTS)["code"][-1:].any())
+            self._settled = refused or not moves_value(commands[-1:])[0]
         self.commands += len(commands)
         self.blocks = entry.version
         self.epoch = int(block.header["epoch"])

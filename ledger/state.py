@@ -20,8 +20,8 @@ from ledger.accounts import reindex_accounts
 from ledger.effects import apply_fact
 from ledger.execution import Stop, execute
 from ledger.tables import LIMITS, Limits, Out, Tables, new_out, new_tables
-from matching.book import reindex
-from matching.layout import NONE, Section
+from matching.book import with_indexes_grown
+from matching.layout import NONE, Section, zeros
 
 
 class State:
@@ -126,11 +126,7 @@ class State:
         book.levels[: len(arrays["levels"])] = arrays["levels"]
         fresh.terms[: len(arrays["terms"])] = arrays["terms"]
         fresh.accounts[: len(arrays["accounts"])] = arrays["accounts"]
-        size = len(book.order_index)
-        while size < 2 * (int(book.tally["open_orders"][0]) + 1):
-            size *= 2
-        book = book._replace(order_index=np.zeros(size, book.order_index.dtype))
-        reindex(book.order_index, book.orders, len(arrays["orders"]))
+        book = with_indexes_grown(book)
         size = len(fresh.account_index)
         while size < 2 * (len(arrays["accounts"]) + 1):
             size *= 2
@@ -139,10 +135,17 @@ class State:
         self.tables = fresh._replace(
             book=book,
             account_index=index,
-            owners=arrays["owners"],
-            series=arrays["series"],
+            owners=_aligned(arrays["owners"]),
+            series=_aligned(arrays["series"]),
             waterfalls=arrays["waterfalls"],
             payees=arrays["payees"],
             carries=arrays["carries"],
             tally=arrays["tally"],
         )
+
+
+def _aligned(array: Any) -> Any:
+    """A copy that begins at a cache line."""
+    copy = zeros(len(array), array.dtype)
+    copy[:] = array
+    return copy

@@ -25,6 +25,7 @@ from matching.layout import (
     RESULT,
     Book,
     Section,
+    zeros,
 )
 
 ACCOUNT = np.dtype(
@@ -40,30 +41,27 @@ ACCOUNT = np.dtype(
 OWNER = np.dtype(
     [
         ("roles", "<i4"),  # bits of domain.values.Role, and FROZEN
-        ("cash", "<i4"),  # the account that paid or was paid last, looked at before the account index
+        ("cash", "<i4"),  # the money and the unit account of the last order, looked at before the account index
+        ("currency", "<i4"),  # asset of the first of them, series of the second
+        ("units", "<i4"),
+        ("series", "<i4"),
         ("maker_ppm", "<i4"),
         ("taker_ppm", "<i4"),
         ("tax_ppm", "<i4"),
         ("beneficial", "<i4"),  # the party at the root of declared ownership
         ("first", "<i4"),  # open orders in order of acceptance
         ("last", "<i4"),
+        ("unused", "<i4", (5,)),
     ]
 )
 TERM = np.dtype(
     [
         ("fee_rest", "<i8"),  # exact fee so far minus fee charged so far, in 10^-6 minor units: never above zero
         ("levy_rest", "<i8"),  # the same for the tax of a buy, the resale royalty of a sell
-        ("hold", "<i8"),
-        ("cash", "<i4"),
-        ("units", "<i4"),
         ("maker_ppm", "<i4"),
         ("taker_ppm", "<i4"),
         ("levy_ppm", "<i4"),
-        ("series", "<i4"),
-        ("side", "<i4"),
-        ("primary", "<i4"),
-        ("earlier", "<i4"),  # neighbors among the open orders of the party
-        ("later", "<i4"),
+        ("unused", "<i4"),
     ]
 )
 SERIES = np.dtype(
@@ -129,7 +127,7 @@ class Tables(NamedTuple):
     account_index: np.ndarray[Any, np.dtype[np.int32]]
     owners: np.ndarray[Any, np.dtype[np.void]]
     terms: np.ndarray[Any, np.dtype[np.void]]
-    """[orders_max] of TERM, beside `book.orders`."""
+    """[orders_max] of TERM, beside `book.orders`: what fees and taxes of an order depend on."""
     series: np.ndarray[Any, np.dtype[np.void]]
     waterfalls: np.ndarray[Any, np.dtype[np.void]]
     payees: np.ndarray[Any, np.dtype[np.void]]
@@ -154,21 +152,26 @@ def new_tables(limits: Limits) -> Tables:
     """The state before the first command."""
     tables = Tables(
         book=new_book(series_max=64, orders_max=limits.orders, levels_max=limits.levels),
-        accounts=np.zeros(limits.accounts, ACCOUNT),
+        accounts=zeros(limits.accounts, ACCOUNT),
         account_index=np.full(1 << 12, NONE, np.int32),
-        owners=np.zeros(64, OWNER),
-        terms=np.zeros(limits.orders, TERM),
-        series=np.zeros(64, SERIES),
+        owners=zeros(64, OWNER),
+        terms=zeros(limits.orders, TERM),
+        series=zeros(64, SERIES),
         waterfalls=np.zeros(64, WATERFALL),
         payees=np.zeros(256, PAYEE),
         carries=np.zeros(256, CARRY),
         tally=np.zeros(1, TALLY),
         active=np.zeros(1, ACTIVE),
     )
-    tables.owners["cash"] = NONE
-    tables.owners["first"] = NONE
-    tables.owners["last"] = NONE
+    tables.owners[:] = fresh_owner()
     return tables
+
+
+def fresh_owner() -> Any:
+    """A row of `owners` before anything is known of the party."""
+    owner = np.zeros((), OWNER)
+    owner["cash"] = owner["units"] = owner["first"] = owner["last"] = NONE
+    return owner
 
 
 NEGATIVE_KINDS = (AccountKind.OUTSIDE, AccountKind.ISSUANCE, AccountKind.RECEIVABLE)

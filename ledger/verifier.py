@@ -91,13 +91,12 @@ def check_balances(position: int, state: State) -> None:
 
 def _check_holds(position: int, arrays: dict[str, Any], accounts: Any) -> None:
     open_slots = np.flatnonzero(arrays["orders"]["number"] > 0)
-    terms = arrays["terms"][open_slots]
-    lots = arrays["orders"]["lots"][open_slots]
+    orders = arrays["orders"][open_slots]
     explained = np.zeros(len(accounts), np.int64)
-    buys = terms["side"] == Side.BUY
-    np.add.at(explained, terms["cash"][buys], terms["hold"][buys])
-    sells = ~buys & (terms["primary"] == 0)
-    np.add.at(explained, terms["units"][sells], lots[sells])
+    buys = orders["side"] == Side.BUY
+    np.add.at(explained, orders["cash"][buys], orders["hold"][buys])
+    sells = ~buys & (orders["primary"] == 0)
+    np.add.at(explained, orders["units"][sells], orders["lots"][sells])
     different = np.flatnonzero(explained != accounts["held"])
     if len(different):
         account = int(different[0])

@@ -1,9 +1,10 @@
 """The order book: a tree of price levels per side, a queue of orders per level, and an index by order number.
 
 The tree is an AVL tree (Adelson-Velsky and Landis, 1962) over slots of one pool, so any two prices may be as far
-apart as int64 allows, and finding a level costs at most 1.45 log2(levels) comparisons. Levels of a side are also
-linked by price: the next best level after an emptied one is one read away. Bids and asks are the same code; what
-differs is which neighbor is worse.
+apart as int64 allows, and opening or closing a level costs at most 1.45 log2(levels) comparisons. A level that is open
+is found by a hash of its price, since the comparisons of a descent are mispredicted half of the time. Levels of a side
+are also linked by price: the next best level after an emptied one is one read away. Bids and asks are the same code;
+what differs is which neighbor is worse.
 
 The book knows no money and no party but the number an order carries.
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from matching.layout import BOOK_TALLY, LEVEL, NONE, ORDER, ORDER_INDEX, Book, kernel
+from matching.layout import BOOK_TALLY, LEVEL, NONE, ORDER, ORDER_INDEX, Book, kernel, zeros
 
 GOLDEN = np.int64(-7046029254386353131)
 """2^64 / golden ratio, odd, as a signed integer: multiplying by it spreads dense numbers over a table (Knuth)."""
@@ -23,9 +24,10 @@ GOLDEN = np.int64(-7046029254386353131)
 def new_book(*, series_max: int, orders_max: int, levels_max: int, index_size: int = 1 << 12) -> Book:
     """An empty book. Pools are reserved address space: only slots that were ever used occupy memory."""
     book = Book(
-        levels=np.zeros(levels_max, LEVEL),
-        orders=np.zeros(orders_max, ORDER),
-        order_index=np.zeros(index_size, ORDER_INDEX),
+        levels=zeros(levels_max, LEVEL),
+        orders=zeros(orders_max, ORDER),
+        order_index=zeros(index_size, ORDER_INDEX),
+        level_index=np.full(index_size, NONE, np.int32),
         roots=np.full((series_max + 1, 2), NONE, np.int32),
         best=np.full((series_max + 1, 2), NONE, np.int32),
         path=np.zeros(64, np.int32),
@@ -37,25 +39,36 @@ def new_book(*, series_max: int, orders_max: int, levels_max: int, index_size: i
     return book
 
 
-def with_index_grown(book: Book) -> Book:
-    """The same book with an index of twice the size. The index is no part of the state: it follows from the orders."""
-    index = np.zeros(2 * len(book.order_index), ORDER_INDEX)
-    reindex(index, book.orders, int(book.tally["orders_top"][0]))
-    return book._replace(order_index=index)
+def with_indexes_grown(book: Book) -> Book:
+    """The same book with room in both indexes. They are no part of the state: they follow from orders and levels."""
+    orders, levels = len(book.order_index), len(book.level_index)
+    while 2 * (int(book.tally["open_orders"][0]) + 1) > orders:
+        orders *= 2
+    while 2 * (int(book.tally["levels_open"][0]) + 1) > levels:
+        levels *= 2
+    book = book._replace(order_index=zeros(orders, ORDER_INDEX), level_index=np.full(levels, NONE, np.int32))
+    reindex(book)
+    return book
 
 
 @kernel
-def reindex(index: Any, orders: Any, top: int) -> None:
-    """Enter every open order among the first `top` slots into the empty `index`."""
-    for slot in range(top):
-        if orders[slot]["number"] > 0:
-            index_put(index, orders[slot]["number"], slot)
+def reindex(book: Book) -> None:
+    """Enter every open order and every level into the empty indexes."""
+    for slot in range(book.tally[0]["orders_top"]):
+        if book.orders[slot]["number"] > 0:
+            index_put(book.order_index, book.orders[slot]["number"], slot)
+    for at in range(book.tally[0]["levels_top"]):
+        if book.levels[at]["count"] > 0:
+            level_index_put(book.levels, book.level_index, at)
 
 
 @kernel
 def home_of(number: int, mask: int) -> int:
-    """Preferred place of an order number in the index."""
-    return ((np.int64(number) * GOLDEN) >> 20) & mask  # type: ignore[return-value]
+    """Preferred place of an order number in the index. Four numbers in a row share a cache line, since orders that came
+    one after the other are often entered, and leave, one after the other.
+    """
+    line = (np.int64(number) >> 2) * GOLDEN >> 20
+    return ((line << 2) | (number & 3)) & mask  # type: ignore[return-value]
 
 
 @kernel
@@ -104,6 +117,60 @@ def index_remove(index: Any, number: int) -> None:
 
 
 @kernel
+def level_home(series: int, side: int, price: int, mask: int) -> int:
+    """Preferred place of a level in the index."""
+    mixed = (np.int64(price) ^ ((np.int64(series) * 2 + side) << 40)) * GOLDEN
+    return ((mixed ^ (mixed >> 31)) >> 16) & mask  # type: ignore[return-value]
+
+
+@kernel
+def find_level(levels: Any, index: Any, series: int, side: int, price: int) -> int:
+    """Slot of the level of (series, side, price), or NONE."""
+    mask = len(index) - 1
+    place = level_home(series, side, price, mask)
+    while True:
+        at = int(index[place])
+        if at == NONE:
+            return NONE
+        level = levels[at]
+        if level["price"] == price and level["series"] == series and level["side"] == side:
+            return at
+        place = (place + 1) & mask
+
+
+@kernel
+def level_index_put(levels: Any, index: Any, at: int) -> None:
+    mask = len(index) - 1
+    level = levels[at]
+    place = level_home(int(level["series"]), int(level["side"]), level["price"], mask)
+    while index[place] != NONE:
+        place = (place + 1) & mask
+    index[place] = at
+
+
+@kernel
+def level_index_remove(levels: Any, index: Any, at: int) -> None:
+    """Remove the level `at` and close the gap."""
+    mask = len(index) - 1
+    level = levels[at]
+    place = level_home(int(level["series"]), int(level["side"]), level["price"], mask)
+    while index[place] != at:
+        place = (place + 1) & mask
+    gap = place
+    while True:
+        place = (place + 1) & mask
+        there = int(index[place])
+        if there == NONE:
+            break
+        other = levels[there]
+        home = level_home(int(other["series"]), int(other["side"]), other["price"], mask)
+        if ((place - home) & mask) >= ((place - gap) & mask):
+            index[gap] = there
+            gap = place
+    index[gap] = NONE
+
+
+@kernel
 def has_room(book: Book) -> bool:
     """Whether one more order can rest, whatever its price."""
     tally = book.tally[0]
@@ -113,9 +180,12 @@ def has_room(book: Book) -> bool:
 
 
 @kernel
-def index_is_full(book: Book) -> bool:
-    """Whether the index must grow before the next order may rest."""
-    return 2 * (book.tally[0]["open_orders"] + 1) > len(book.order_index)
+def indexes_are_full(book: Book) -> bool:
+    """Whether an index must grow before the next order may rest."""
+    tally = book.tally[0]
+    return 2 * (tally["open_orders"] + 1) > len(book.order_index) or 2 * (tally["levels_open"] + 1) > len(
+        book.level_index
+    )
 
 
 @kernel
@@ -140,8 +210,16 @@ def free_slot(book: Book, slot: int) -> None:
     order["lots"] = 0
     order["level"] = 0
     order["ahead"] = 0
-    order["party"] = 0
     order["behind"] = tally["orders_free"]
+    order["party"] = 0
+    order["hold"] = 0
+    order["earlier"] = 0
+    order["later"] = 0
+    order["series"] = 0
+    order["cash"] = 0
+    order["units"] = 0
+    order["side"] = 0
+    order["primary"] = 0
     tally["orders_free"] = slot
 
 
@@ -223,16 +301,16 @@ def next_worse(level: Any) -> int:
 def level_at(book: Book, series: int, side: int, price: int) -> int:
     """Slot of the level at `price`, opened if there is none."""
     levels = book.levels
+    found = find_level(levels, book.level_index, series, side, price)
+    if found != NONE:
+        return found
     path = book.path
     node = int(book.roots[series, side])
     depth = 0
     while node != NONE:
-        here = levels[node]["price"]
-        if price == here:
-            return node
         path[depth] = node
         depth += 1
-        node = int(levels[node]["left"]) if price < here else int(levels[node]["right"])
+        node = int(levels[node]["left"]) if price < levels[node]["price"] else int(levels[node]["right"])
 
     tally = book.tally[0]
     new = int(tally["levels_free"])
@@ -277,6 +355,7 @@ def level_at(book: Book, series: int, side: int, price: int) -> int:
     if better == NONE:
         book.best[series, side] = new
     rebalance(levels, book.roots, path, depth, series, side)
+    level_index_put(levels, book.level_index, new)
     return new
 
 
@@ -284,6 +363,7 @@ def level_at(book: Book, series: int, side: int, price: int) -> int:
 def close_level(book: Book, at: int) -> None:
     """Take the empty level `at` out of its side and give its slot back."""
     levels = book.levels
+    level_index_remove(levels, book.level_index, at)
     path = book.path
     level = levels[at]
     series = int(level["series"])

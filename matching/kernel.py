@@ -14,11 +14,11 @@ from matching.book import (
     find_order,
     free_slot,
     has_room,
-    index_is_full,
+    indexes_are_full,
     rest,
     take_lots,
     take_slot,
-    with_index_grown,
+    with_indexes_grown,
 )
 from matching.layout import FLAG_MARKET, NONE, Book, Kind, TimeInForce, kernel
 
@@ -40,7 +40,7 @@ def match(book: Book, commands: Any, fills: Any, at: int = 0, left: int = NONE) 
             return book, at, written, left
         if not has_room(book):
             raise MemoryError(f"the book is full: {len(book.orders)} orders, {len(book.levels)} levels")
-        book = with_index_grown(book)
+        book = with_indexes_grown(book)
 
 
 @kernel
@@ -48,7 +48,7 @@ def run(book: Book, commands: Any, fills: Any, at: int, written: int, left: int)
     """`match` until it ends, `fills` is full, or the index must grow (true)."""
     while at < len(commands) or left != NONE:
         if left == NONE:
-            if index_is_full(book) or not has_room(book):
+            if indexes_are_full(book) or not has_room(book):
                 return at, written, NONE, True
             row = commands[at]
             at += 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import os
 import re
 import sys
@@ -247,8 +248,10 @@ LEVEL = np.dtype(
         ("height", "<i4"),
         ("above", "<i4"),  # next higher and next lower price of the side
         ("below", "<i4"),
+        ("unused", "<i8"),
     ]
 )
+"""One cache line."""
 ORDER = np.dtype(
     [
         ("number", "<i8"),  # 0 while the slot is free
@@ -257,8 +260,18 @@ ORDER = np.dtype(
         ("ahead", "<i4"),  # neighbors in the queue of the level; `behind` links the free slots
         ("behind", "<i4"),
         ("party", "<i4"),
+        # Of whoever holds and settles; the book only clears them with the rest of the row.
+        ("hold", "<i8"),
+        ("earlier", "<i4"),  # neighbors among the open orders of the party
+        ("later", "<i4"),
+        ("series", "<i4"),
+        ("cash", "<i4"),
+        ("units", "<i4"),
+        ("side", "<i2"),
+        ("primary", "<i2"),
     ]
 )
+"""One cache line: whatever touches an order touches most of it."""
 ORDER_INDEX = np.dtype([("number", "<i8"), ("slot", "<i8")])
 BOOK_TALLY = np.dtype(
     [
@@ -273,6 +286,17 @@ BOOK_TALLY = np.dtype(
 )
 
 
+CACHE_LINE_BYTES = 64
+
+
+def zeros(count: int, layout: np.dtype[Any], columns: tuple[int, ...] = ()) -> Any:
+    """An array of zeros that begins at a cache line, so that a row of 64 bytes never lies on two."""
+    size = count * layout.itemsize * math.prod(columns)
+    memory = np.zeros(size + CACHE_LINE_BYTES, np.uint8)
+    first = -memory.ctypes.data % CACHE_LINE_BYTES
+    return memory[first : first + size].view(layout).reshape(count, *columns)
+
+
 class Book(NamedTuple):
     """Every open order of every series. Arrays are owned by whoever calls the kernels; kernels allocate nothing."""
 
@@ -282,6 +306,8 @@ class Book(NamedTuple):
     """[orders_max] of ORDER."""
     order_index: np.ndarray[Any, np.dtype[np.void]]
     """[power of two] of ORDER_INDEX: open-addressing table from order number to slot, at most half full."""
+    level_index: np.ndarray[Any, np.dtype[np.int32]]
+    """[power of two]: open-addressing table from (series, side, price) to level, at most half full."""
     roots: np.ndarray[Any, np.dtype[np.int32]]
     """[series_max + 1, 2]: root of the price tree of (series, side)."""
     best: np.ndarray[Any, np.dtype[np.int32]]

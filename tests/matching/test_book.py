@@ -13,12 +13,12 @@ from matching.book import (
     crossing_maker,
     find_order,
     free_slot,
-    index_is_full,
+    indexes_are_full,
     new_book,
     rest,
     take_lots,
     take_slot,
-    with_index_grown,
+    with_indexes_grown,
 )
 from matching.layout import NONE, Book, Side
 from matching.reference import ReferenceBook
@@ -74,8 +74,8 @@ class BookMachine(RuleBasedStateMachine):
         lots=st.integers(1, 9),
     )
     def rest(self, series: int, side: Side, price: int, lots: int) -> tuple[int, int, Side]:
-        if index_is_full(self.book):
-            self.book = with_index_grown(self.book)
+        if indexes_are_full(self.book):
+            self.book = with_indexes_grown(self.book)
         number = self.next_order
         self.next_order += 1
         slot = take_slot(self.book)
