@@ -40,6 +40,7 @@ _WHOLE_PIECES = 1 << 30
 # From PostgreSQL 16 on a member may be kept from becoming the role.
 _SET_ROLE_IS_A_RIGHT = 160000
 
+_INSERT = "INSERT INTO log (position, stream, version, topic, state) VALUES (?, ?, ?, ?, ?)"
 _SELECT = "SELECT position, stream, version, topic, state FROM log"
 _MAX_POSITION = "SELECT coalesce(max(position), 0) FROM log"
 
@@ -177,11 +178,14 @@ class SqliteDatabase:
 
     def insert(self, first_position: int, entries: Sequence[Entry]) -> None:
         self._writer.executemany(
-            "INSERT INTO log (position, stream, version, topic, state) VALUES (?, ?, ?, ?, ?)",
+            _INSERT,
             [(position, *entry) for position, entry in enumerate(entries, first_position)],
         )
 
     def append(self, first_position: int, entries: Sequence[Entry]) -> None:
+        if len(entries) == 1:
+            self._writer.execute(_INSERT, (first_position, *entries[0]))  # Without BEGIN a statement commits by itself.
+            return
         self.begin()
         self.insert(first_position, entries)
         self.commit()

@@ -66,7 +66,7 @@ DIRECTORY_MEANINGS: Final = {
 SECTION_MEANINGS: Final = {
     Section.COMMANDS: "What was asked, in order: every input of the kernels.",
     Section.REQUESTS: "Idempotency of commands that came with a request id.",
-    Section.CLIENT_IDS: "The name that a client gave its order.",
+    Section.CLIENT_IDS: "The name that a client gave its order: only new orders that have one.",
     Section.LEGS: "The movements that a `JOURNAL` command asks for.",
     Section.RESULTS: "What became of each command: one row when it ends.",
     Section.FILLS: "Trades between two orders; the orders tell the parties.",

@@ -193,7 +193,7 @@ class Replay:
         """Raise Disagreement at the first row and field that differ, of which `done` ([6] rows) were equal."""
         outcome = self.state.outcome()
         for section, first in zip(OUTCOMES, done, strict=True):
-            written = outcome[section]
+            written = outcome.get(section, block.rows(section)[:0])
             compare(entry.position, section, written, block.rows(section)[first : first + len(written)], int(first))
         raise AssertionError("what differs was found")
 

@@ -505,6 +505,7 @@ class _Batch:
             before, leg_before = at, leg_at
             at, leg_at, stop = state.execute(rows, legs, at, leg_at)
             sections = state.outcome()
+            written = sections.get(Section.RESULTS, _NO_RESULTS)
             sections[Section.COMMANDS] = rows[before:at]
             sections[Section.LEGS] = legs[leg_before:leg_at]
             for section, inputs in beside.items():
@@ -522,7 +523,6 @@ class _Batch:
                     continues=stop == Stop.CONTINUE,
                 )
             )
-            written = sections[Section.RESULTS]
             results[answered : answered + len(written)] = written
             positions[answered : answered + len(written)] = position
             answered += len(written)
@@ -632,6 +632,9 @@ def facts_of(store: Store, command: int, position: int, keys: KeyStore) -> tuple
             break
         facts.append(fact)
     return tuple(facts)
+
+
+_NO_RESULTS = np.empty(0, RESULT)
 
 
 def _first(rows: Any, count: int) -> Any:

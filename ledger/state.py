@@ -60,17 +60,18 @@ class State:
         return at, leg_at, stop
 
     def outcome(self) -> dict[Section, Any]:
-        """The sections that the last `execute` wrote, as views that the next one overwrites."""
+        """The sections that the last `execute` wrote rows of, as views that the next one overwrites."""
         out = self.out
-        written = {
-            Section.RESULTS: out.results,
-            Section.FILLS: out.fills,
-            Section.ENDINGS: out.endings,
-            Section.POSTINGS: out.postings,
-            Section.GRANTS: out.grants,
-            Section.ACCOUNTS: out.accounts,
-        }
-        return {section: rows[: int(out.used[section])] for section, rows in written.items()}
+        used = out.used.tolist()
+        written = (
+            (Section.RESULTS, out.results),
+            (Section.FILLS, out.fills),
+            (Section.ENDINGS, out.endings),
+            (Section.POSTINGS, out.postings),
+            (Section.GRANTS, out.grants),
+            (Section.ACCOUNTS, out.accounts),
+        )
+        return {section: rows[: used[section]] for section, rows in written if used[section]}
 
     @property
     def active_command(self) -> int:
