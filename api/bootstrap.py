@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import IO, Any, Final, Protocol, Self
 
 from sqlalchemy import URL, make_url
 
+from api.metrics import MeteredSequencer, MeteredWriter, Metrics
 from domain.commands import OpenHouse, RecordStateRoot
 from domain.values import HOUSE
 from ledger.blocks import decode_block
+from ledger.copy_binary import RecordedEntry
+from ledger.engines import open_engine
 from ledger.keys import KeyStore, SqliteKeyStore
-from ledger.recorder import LogRecorder
+from ledger.outages import LogConflict
+from ledger.recorder import Entry, LogRecorder, LogTransaction
 from ledger.recovery import recover
 from ledger.replay import Replay
 from ledger.requests import Requests
@@ -31,10 +35,16 @@ from ledger.snapshots import Snapshots
 from ledger.state import State
 from ledger.store import SHARD_STREAM, Appended, Store
 from ledger.tables import LIMITS, Limits
-from ledger.writer import Writer
 from matching.layout import Kind, Section
+from projections.database import Generations, generations_at
+from projections.models import read_models
+from projections.runner import Following
 
 PRIVATE_FOLDER: Final = 0o700
+_COPY_LOG: Final = (
+    "COPY (SELECT position, stream, version, topic, state FROM log ORDER BY position) TO STDOUT (FORMAT BINARY)"
+)
+_LAST_ENTRY: Final = "SELECT position, stream, version, topic, state FROM log ORDER BY position DESC LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,21 @@ class Places:
     @property
     def snapshots(self) -> Path:
         return self.data / "snapshots"
+
+    @property
+    def projections(self) -> Path:
+        """Folder of the generations of the read models, where the log is a file."""
+        return self.data / "projections"
+
+    @property
+    def log_path(self) -> Path:
+        """The file of a log that is one."""
+        assert not self.is_postgres
+        return Path(str(self.log_url.database))
+
+    @property
+    def is_postgres(self) -> bool:
+        return self.log_url.get_backend_name() == "postgresql"
 
     @property
     def socket(self) -> Path:
@@ -79,6 +104,41 @@ def log_for_reading(where: Places) -> Iterator[LogRecorder]:
     """The log as it is, beside whoever writes it. Raises SchemaMissing, SchemaUnknown or LogUnavailable."""
     with LogRecorder(where.log_url) as recorder:
         yield recorder
+
+
+def snapshot_of_log(where: Places, out: IO[bytes]) -> RecordedEntry | None:
+    """Write the rows of a log in PostgreSQL as binary COPY to `out`, all of one moment; returns the last of them.
+
+    Nobody waits for it: it reads a snapshot. Raises SchemaMissing, SchemaUnknown or LogUnavailable.
+    """
+    with log_for_reading(where):  # It is a log, and one that this release knows.
+        pass
+    engine = open_engine(where.log_url)
+    try:
+        with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as lent:
+            cursor: Any = lent  # The driver's own: COPY is no part of the common interface.
+            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.copy_expert(_COPY_LOG, out)
+            cursor.execute(_LAST_ENTRY)
+            row = cursor.fetchone()
+            cursor.execute("COMMIT")
+    finally:
+        engine.dispose()
+    return None if row is None else RecordedEntry._make((*row[:4], bytes(row[4])))
+
+
+def copy_into_log(where: Places, entries: Iterable[RecordedEntry]) -> None:
+    """Append the entries of another log to the empty one at `where`, as they are and in one transaction.
+
+    Raises LogConflict where their positions are not 1, 2, 3 …, and the outages of the log.
+    """
+    with LogRecorder(where.log_url) as recorder:
+        recorder.lock_writer()
+        with recorder.transaction() as transaction:
+            for entry in entries:
+                first = transaction.append([(entry.stream, entry.version, entry.topic, entry.state)])
+                if first != entry.position:
+                    raise LogConflict(f"the entry at position {entry.position} would get position {first}")
 
 
 def key_store(where: Places, entropy: Callable[[int], bytes] = os.urandom) -> KeyStore:
@@ -111,6 +171,7 @@ class House:
         entropy: Callable[[int], bytes] = os.urandom,
         limits: Limits = LIMITS,
         on_entry: Callable[[int], None] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """Open, migrate if new, recover, and be ready to decide. Raises the outages and refusals of the log.
 
@@ -122,15 +183,20 @@ class House:
         self.where = where
         self.shadow: Roots | None = None
         """Where the roots of the shadow process arrive, if one follows this house."""
-        self.recorder = LogRecorder(where.log_url)
+        self.metrics = metrics
+        self.recorder = LogRecorder(where.log_url) if metrics is None else _MeteredRecorder(where.log_url, metrics)
         try:
             self.recorder.lock_writer()
             self.keys = key_store(where, entropy)
             self.store = Store(self.recorder)
             self.snapshots = Snapshots(where.snapshots)
             replay = recover(self.store, self.snapshots, limits, on_entry)
-            self.sequencer = Sequencer(self.store, replay.state, replay.requests or Requests(), self.keys, clock)
-            self._clock = clock
+            requests = replay.requests or Requests()
+            self.sequencer = (
+                Sequencer(self.store, replay.state, requests, self.keys, clock)
+                if metrics is None
+                else MeteredSequencer(self.store, replay.state, requests, self.keys, clock, metrics=metrics)
+            )
             if not self.state.catalogue.opened:
                 opening = OpenHouse(orders_max=limits.orders, levels_max=limits.levels, accounts_max=limits.accounts)
                 self.process([Ask(opening, HOUSE)])
@@ -180,18 +246,54 @@ class House:
         commands = decode_block(last.state).rows(Section.COMMANDS)
         return bool(len(commands) and commands[-1]["kind"] == Kind.TICK and commands[-1]["target"])
 
-    def writer(self) -> Writer:
+    @property
+    def clock(self) -> Callable[[], int]:
+        """What gives the house its time."""
+        return self.sequencer.clock
+
+    def go_by(self, clock: Callable[[], int]) -> None:
+        """Let another clock give the time from here on; only before the writer is started."""
+        self.sequencer.clock = clock
+
+    def writer(self) -> MeteredWriter:
         """The writer thread, not yet started. From its start on only it may process."""
-        return Writer(self.sequencer, self._clock)
+        return MeteredWriter(self.sequencer, self.clock)
 
     def close(self) -> None:
         self.recorder.close()
 
 
-def follow_as_shadow(where: Places, submit: Callable[[RecordStateRoot], None]) -> None:
+class _MeteredRecorder(LogRecorder):
+    """A recorder that says how long each append took."""
+
+    def __init__(self, url: URL, metrics: Metrics) -> None:
+        super().__init__(url)
+        self._metrics = metrics
+
+    def append(self, entries: Sequence[Entry]) -> int:
+        with self._metrics.append_seconds.time():
+            return super().append(entries)
+
+    @contextmanager
+    def transaction(self) -> Iterator[LogTransaction]:
+        with self._metrics.append_seconds.time(), super().transaction() as transaction:
+            yield transaction
+
+
+def continuing(clock: Callable[[], int], at_ns: int) -> Callable[[], int]:
+    """A clock that shows at least `at_ns` now and runs as the other one does: a house's time never goes back."""
+    ahead_ns = max(0, at_ns - clock())
+    return (lambda: clock() + ahead_ns) if ahead_ns else clock
+
+
+def follow_as_shadow(
+    where: Places,
+    submit: Callable[[RecordStateRoot], None],
+    on_entry: Callable[[int], None] = lambda _position: None,
+) -> None:
     """Execute the log as it grows, hand state roots to `submit`, write snapshots.
 
-    Ends with what `submit` raises, or with Disagreement.
+    `on_entry(position)` is called when that much is executed. Ends with what `submit` raises, or with Disagreement.
     """
     snapshots = Snapshots(where.snapshots)
     with log_for_reading(where) as recorder:
@@ -199,7 +301,20 @@ def follow_as_shadow(where: Places, submit: Callable[[RecordStateRoot], None]) -
         replay.redecide()
         shadow = Shadow(replay, snapshots, submit)
         shadow.announce()
+        on_entry(replay.position)
         with recorder.subscribe(gt=replay.position) as subscription:
             for told in subscription:
                 stream = str(told.originator_id)
                 shadow.feed(Appended(told.id, stream, told.originator_version, told.topic, told.state))
+                on_entry(told.id)
+
+
+def generations(where: Places) -> Generations:
+    """The generations of the read models: beside a log that is a file in a folder, else in the log's database."""
+    return generations_at(where.log_url if where.is_postgres else where.projections)
+
+
+def keep_projections(where: Places) -> None:
+    """Fold the log into the read models as it grows, with whatever generation is current. Ends with an outage."""
+    with log_for_reading(where) as recorder, closing(generations(where)) as place:
+        Following(recorder, place, read_models, key_store(where).unseal).run()

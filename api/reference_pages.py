@@ -2,8 +2,8 @@
 
     python -m api.reference_pages
 
-writes `rejections.md`, `facts.md` and `command-line.md` into `docs/reference`. What a fact says and what leads to it
-stand here; a fact, a command or a code without its line stops the generator.
+writes `rejections.md`, `facts.md`, `permissions.md` and `command-line.md` into `docs/reference`. What a fact says and
+what leads to it stand here; a fact, a command or a code without its line stops the generator.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any, Final
 
 from typer.main import get_command
 
+from api.authorization import FREE, RULES
 from api.cli import app
 from api.commands.door import OUTAGES, TAMPERING, Exit
+from api.problems import DOOR_PROBLEMS, PROBLEMS, shown_reason
 from domain.commands import Command
 from domain.decisions import DECISIONS
 from domain.events import TOPICS
@@ -87,6 +89,31 @@ def _rejections() -> Iterator[str]:
         )
     assert listed == len(Reason), "a code is outside the ranges of this page"
     assert _codes(OUTAGES) <= set(_OUTAGES) and _codes(TAMPERING) <= set(_TAMPERING), "a code lacks its meaning"
+    yield from ("", "## Answers over HTTP", "")
+    yield (
+        "A door answers with a problem (RFC 9457): `type` is `/problems/` and the code, and is a page. A refusal of "
+        "the tables above has one of these statuses, every other one 409. What belongs to another party is answered "
+        f"as if it did not exist: {_hidden()}."
+    )
+    yield ""
+    statuses = sorted({PROBLEMS[reason.code].status for reason in Reason} - {409})
+    yield from _table(
+        ("status", "refusals"),
+        (
+            (
+                str(status),
+                ", ".join(f"`{reason.code}`" for reason in Reason if PROBLEMS[reason.code].status == status),
+            )
+            for status in statuses
+        ),
+    )
+    yield ""
+    yield "Some problems are the doors' own. Such a request leaves no trace in the log, either."
+    yield ""
+    yield from _table(
+        ("status", "code", "meaning"),
+        ((str(status), f"`{code}`", said) for code, (status, said) in DOOR_PROBLEMS.items()),
+    )
     yield from ("", "## Outages", "")
     yield "The log is out of reach. The command line ends with exit code 1."
     yield ""
@@ -95,6 +122,12 @@ def _rejections() -> Iterator[str]:
     yield "The log was altered, or this program is not the one that wrote it. The command line ends with exit code 3."
     yield ""
     yield from _table(("code", "meaning"), ((f"`{code}`", said) for code, said in _TAMPERING.items()))
+
+
+def _hidden() -> str:
+    """The refusals that a door shows as others."""
+    shown = ((reason, shown_reason(reason)) for reason in Reason)
+    return ", ".join(f"`{reason.code}` is shown as `{other.code}`" for reason, other in shown if reason is not other)
 
 
 def _codes(errors: Iterable[type]) -> set[str]:
@@ -222,6 +255,39 @@ def _who(command: type[Command]) -> str:
     return role_words(roles) or "house"
 
 
+# -- who may do what ---------------------------------------------------------------------------------------------------
+
+
+def permissions_page() -> str:
+    """Every action of the doors, and who may do it."""
+    return _page("Who may do what", _permissions())
+
+
+def _permissions() -> Iterator[str]:
+    yield (
+        "Every request over HTTP or a socket is one of these actions, and what is not in this table cannot be done. "
+        "*Asked by* names the roles of which one must be held at that moment; a command may be stricter "
+        "([facts](facts.md)). *Scope* is what an API key must be good for; a session is good for everything. Where "
+        "*own only* says so, it is done to what belongs to the asking party, except by the roles named there; what is "
+        "another's is answered as if it did not exist."
+    )
+    yield ""
+    yield (
+        "A party may hold several roles. An auditor reads everything and changes nothing, an operator cannot trade, "
+        "and a frozen party reads, cancels and looks after its keys, nothing else. The house itself never asks through "
+        "a door."
+    )
+    yield ""
+    rows = []
+    for action, rule in RULES.items():
+        asked = "everybody" if rule.public else role_words(rule.roles) or "anybody signed in"
+        others = f"yes, except {role_words(rule.see_all)}" if rule.see_all else "yes"
+        scope = "" if rule.public else f"`{rule.scope}`"
+        free = ", no rate limit" if action in FREE else ""
+        rows.append((f"`{action}`", asked + free, scope, others if rule.own else ""))
+    yield from _table(("action", "asked by", "scope", "own only"), rows)
+
+
 # -- the command line --------------------------------------------------------------------------------------------------
 
 _EXITS: Final = {
@@ -264,8 +330,9 @@ def _commands(words: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _parameter(parameter: Any) -> tuple[str, str, str]:
-    name = parameter.metavar if parameter.required else parameter.opts[0]
-    value = "" if parameter.required or parameter.is_flag else f" {_value_of(parameter)}"
+    is_argument = parameter.param_type_name == "argument"
+    name = parameter.metavar if is_argument else parameter.opts[0]
+    value = "" if is_argument or parameter.is_flag else f" {_value_of(parameter)}"
     default = parameter.default
     shown = "" if default is None or default is False else f"`{default}`"
     return f"`{name}{value}`", parameter.help, "required" if parameter.required else shown
@@ -286,6 +353,7 @@ def _value_of(parameter: Any) -> str:
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "rejections.md": rejections_page,
     "facts.md": facts_page,
+    "permissions.md": permissions_page,
     "command-line.md": command_line_page,
 }
 

@@ -1,8 +1,8 @@
 """Compiles every kernel before anybody waits for an answer.
 
 A small house in a temporary folder does once what a real one does: decide, execute, remember requests, verify, write a
-snapshot and start from it. So each kernel is compiled for just the types that the house will call it with, or loaded
-from the cache of machine code that an earlier warming left on disk.
+snapshot and start from it, fold the log for readers. So each kernel is compiled for just the types that the house will
+call it with, or loaded from the cache of machine code that an earlier warming left on disk.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from ledger.sequencer import Ask, Orders
 from ledger.tables import Limits
 from ledger.verifier import verify
 from matching.layout import CLIENT_ID, COMMAND, REQUEST, Kind
+from projections.flow import FlowFold
+from projections.runner import feed
 
 SMALL = Limits(orders=1024, levels=1024, accounts=1024)
 PACKAGES = ("matching.", "ledger.", "projections.")
@@ -62,6 +64,11 @@ def _rehearse(folder: Path) -> None:
         house.process([Orders(_orders()), Orders(_orders(), np.zeros(2, REQUEST), named)])
         house.snapshots.save(recover(house.store, None, SMALL))
         assert recover(house.store, house.snapshots, SMALL).state.root() == verify(house.store, SMALL).state_hash
+        flow = FlowFold()
+        for entry in house.store.recorder.read():
+            feed(flow, entry)
+        FlowFold.restored(dict(flow.arrays()))
+        FlowFold.of_ledger(house.state.tables, house.state.catalogue)
 
 
 def _orders() -> Any:

@@ -118,7 +118,11 @@ class WaitingListener:
         raise NotImplementedError
 
     def wait(self, seconds: float) -> None:
-        ready, _, _ = select.select([self._interrupted, *self._source()], [], [], seconds)
+        # Not select(), which knows no descriptor above 1023.
+        waiting = select.poll()
+        for source in (self._interrupted, *self._source()):
+            waiting.register(source, select.POLLIN)
+        ready = [descriptor for descriptor, _ in waiting.poll(max(seconds, 0) * 1000)]
         if self._interrupted in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._interrupted, 4096)

@@ -47,18 +47,18 @@ class LogChoice:
         return _with_driver(named)
 
     @contextmanager
-    def or_throwaway(self) -> Iterator[tuple[LogChoice, bool]]:
-        """The same choice, or for PostgreSQL without a server a throwaway one; and whether it is one."""
+    def or_throwaway(self) -> Iterator[LogChoice]:
+        """The same choice, or for PostgreSQL without a server a throwaway one."""
         # Imported here: only a demonstration starts a server.
         from api import throwaway_postgres  # noqa: PLC0415
 
         wanted = self.database is Database.POSTGRES and self.log_url is None and not os.environ.get(POSTGRES_URL)
         if not wanted or not throwaway_postgres.is_available():
-            yield self, False
+            yield self
             return
         # Keys and snapshots belong to one log, so they go with it.
         with throwaway_postgres.throwaway_server(durable=True) as url, tempfile.TemporaryDirectory() as folder:
-            yield LogChoice(Path(folder), None, url), True
+            yield LogChoice(Path(folder), None, url)
 
 
 def _with_driver(url: str) -> str:

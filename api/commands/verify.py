@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from api.bootstrap import Places, log_for_reading
@@ -18,27 +19,27 @@ def run(output: Output, where: Places) -> None:
         store = Store(recorder)
         warm_up(output)
         with output.stage("verify", "verifying", store.position) as advance:
-            verified = _verify(store, lambda position: advance(position, ""))
-    found = as_json(verified)
+            proof = verified(store, lambda position: advance(position, ""))
+    found = as_json(proof)
     if output.as_json:
         output.json({"verified": True, **found, "seconds": output.seconds})
     else:
         output.facts("The log is what executing it gives", found)
 
 
-def as_json(verified: Verified) -> dict[str, Any]:
+def as_json(proof: Verified) -> dict[str, Any]:
     return {
-        "position": verified.position,
-        "commands": verified.commands,
-        "blocks": verified.blocks,
-        "facts": verified.facts,
-        "roots": verified.roots,
-        "state_hash": verified.state_hash.hex(),
-        "running_hash": verified.running_hash.hex(),
+        "position": proof.position,
+        "commands": proof.commands,
+        "blocks": proof.blocks,
+        "facts": proof.facts,
+        "roots": proof.roots,
+        "state_hash": proof.state_hash.hex(),
+        "running_hash": proof.running_hash.hex(),
     }
 
 
-def _verify(store: Store, on_entry: Any) -> Verified:
+def verified(store: Store, on_entry: Callable[[int], None]) -> Verified:
     """Raises Disagreement also where an altered entry breaks a rule of the fold before it is compared."""
     last = 0
 

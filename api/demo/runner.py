@@ -19,6 +19,7 @@ from api.bootstrap import House, Places
 from api.demo import market, setup
 from api.demo.script import history
 from api.demo.steps import EndOfDay, Orders, Submit
+from api.metrics import Metrics
 from domain.events import (
     AgreementTookEffect,
     HouseOpened,
@@ -66,9 +67,9 @@ def opening_ns() -> int:
     return setup.day_ns(market.EVE)
 
 
-def open_house(where: Places, on_entry: Callable[[int], None] | None = None) -> House:
+def open_house(where: Places, on_entry: Callable[[int], None] | None = None, metrics: Metrics | None = None) -> House:
     """The house of the demo, whose time is that of its history alone."""
-    return House(where, clock=opening_ns, on_entry=on_entry)
+    return House(where, clock=opening_ns, on_entry=on_entry, metrics=metrics)
 
 
 def play(
@@ -77,12 +78,14 @@ def play(
     *,
     days: int = market.DAYS,
     on_day: Callable[[int, str], None] = lambda _days, _what: None,
+    may_go_on: bool = False,
 ) -> int:
     """Do every step of the history that is not in the log yet; returns how many steps were there already.
 
-    `on_day(trading days that are over, what is being done)` is called as it goes. Raises LogOfAnotherHistory.
+    `on_day(trading days that are over, what is being done)` is called as it goes. With `may_go_on` the log may hold
+    whatever came after the last day, as it does where the demo was served. Raises LogOfAnotherHistory.
     """
-    past = _read_past(house.store)
+    past = _read_past(house.store, until_root=days if may_go_on else None)
     player = _Player(house, past)
     steps = history(seed, days=days)
     answer: Any = None
@@ -200,7 +203,8 @@ def _request_id(seed: int, number: int, step: Submit) -> bytes:
     return hashlib.blake2b(body, digest_size=16, person=b"tallystick-demo").digest()
 
 
-def _read_past(store: Store) -> _Past:
+def _read_past(store: Store, until_root: int | None) -> _Past:
+    """What the log holds, or without what came after the root of a day."""
     past = _Past()
     commands = []
     results = []
@@ -218,6 +222,8 @@ def _read_past(store: Store) -> _Past:
             raise LogOfAnotherHistory(
                 f"position {entry.position}: {entry.topic} is no part of this history; choose another data folder"
             )
+        if past.roots == until_root:
+            break
     if commands:
         rows = np.concatenate(commands)
         by_door = np.isin(rows["kind"], DOOR_KINDS) & (rows["flags"] & FLAG_SYSTEM == 0)

@@ -101,7 +101,7 @@ class _Season:
         self._draws = Draws(seed)
         self._parties = cast.number_of()
         self._listings = setup.listings()
-        self._board = _board(self._draws, self._listings)
+        self._board = board(self._draws, self._listings)
         places = len(self._listings) + 1
         self._ends_ns = _numbers([0, *(listing.ends_ns or 0 for listing in self._listings)])
         self._issuers = Issuers(
@@ -110,7 +110,7 @@ class _Season:
         self._makers = Makers(
             self._board,
             accounts=_numbers(self._parties[member.key] for member in cast.MAKERS),
-            series=_quoted(self._board, self._listings),
+            series=quoted(self._board, self._listings),
         )
         self._buyers = Buyers(self._board, accounts=_numbers(self._parties[member.key] for member in cast.BUYERS))
 
@@ -296,7 +296,7 @@ def _numbers(values: Iterable[int]) -> Integers:
     return np.array(list(values), dtype=np.int64)
 
 
-def _board(draws: Draws, listings: tuple[setup.Listing, ...]) -> Board:
+def board(draws: Draws, listings: tuple[setup.Listing, ...]) -> Board:
     return Board(
         price_ticks=_numbers([0, *(listing.asset.prices[0].price_minor // setup.TICK_MINOR for listing in listings)]),
         issuer=_numbers([0, *(listing.issuer for listing in listings)]),
@@ -306,7 +306,7 @@ def _board(draws: Draws, listings: tuple[setup.Listing, ...]) -> Board:
     )
 
 
-def _quoted(board: Board, listings: tuple[setup.Listing, ...]) -> Integers:
+def quoted(board: Board, listings: tuple[setup.Listing, ...]) -> Integers:
     """The most popular series that are resold and do not end."""
     lasting = _numbers([0, *(listing.ends_ns is None for listing in listings)])
     weights = board.popularity * board.resale * lasting

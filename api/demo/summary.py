@@ -22,10 +22,21 @@ def count(house: House, on_entry: Callable[[int], None] = lambda _position: None
         if entry.topic == TOPIC:
             trades += len(decode_block(entry.state).rows(Section.FILLS))
         on_entry(entry.position)
-    state = house.state
-    catalogue = state.catalogue
     report = revenue.report()
     assert report.reconciles, report.differences
+    *first, (_, grants) = standing(house).items()
+    return {
+        **dict(first),
+        "trades": trades,
+        "grants": grants,
+        "revenue_shared_minor": sum(row.shares_minor - row.reclaimed_minor for row in report.totals),
+    }
+
+
+def standing(house: House) -> dict[str, Any]:
+    """The figures that the state itself knows; the number of grants is the last."""
+    state = house.state
+    catalogue = state.catalogue
     return {
         "position": house.store.position,
         "state_hash": state.root().hex(),
@@ -34,9 +45,7 @@ def count(house: House, on_entry: Callable[[int], None] = lambda _position: None
         "datasets": len(catalogue.datasets),
         "series": len(catalogue.series),
         "orders": int(state.tables.book.tally["next_order"][0]) - 1,
-        "trades": trades,
         "grants": int(state.tables.tally["grants"][0]),
-        "revenue_shared_minor": sum(row.shares_minor - row.reclaimed_minor for row in report.totals),
     }
 
 

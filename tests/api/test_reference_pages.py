@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from api.reference_pages import PAGES, REFERENCE, command_line_page, facts_page, rejections_page, write_pages
+from api.authorization import RULES
+from api.problems import DOOR_PROBLEMS
+from api.reference_pages import (
+    PAGES,
+    REFERENCE,
+    command_line_page,
+    facts_page,
+    permissions_page,
+    rejections_page,
+    write_pages,
+)
 from domain.decisions import DECISIONS
 from domain.events import TOPICS
 from domain.rejections import MEANINGS
@@ -21,6 +31,18 @@ def test_every_code_has_a_row_with_its_number_and_its_meaning() -> None:
     rows = set(rejections_page().splitlines())
     for reason, meaning in MEANINGS.items():
         assert f"| {int(reason)} | `{reason.code}` | {meaning} |" in rows
+
+
+def test_every_problem_of_the_doors_is_on_the_page_of_refusals() -> None:
+    rows = set(rejections_page().splitlines())
+    for code, (status, meaning) in DOOR_PROBLEMS.items():
+        assert f"| {status} | `{code}` | {meaning} |" in rows
+
+
+def test_every_action_is_on_the_page_of_permissions() -> None:
+    page = permissions_page()
+    assert [action for action in RULES if f"| `{action}` | " not in page] == []
+    assert "| `orders.read` | anybody signed in | `read` | yes, except risk or auditor |" in page
 
 
 def test_every_fact_and_every_command_is_on_the_page_of_facts() -> None:

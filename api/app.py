@@ -1,0 +1,137 @@
+"""The application: all doors of one house behind one layer.
+
+Routes that take many requests come first, since routes are tried in order. What goes wrong becomes a Problem and is
+answered by the layer around everything (`api.middleware`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, NoReturn
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api import description, websocket
+from api.doors import Doors
+from api.json_bodies import problem_of_validation
+from api.middleware import Doorway
+from api.problems import problem
+from api.routes import audit, datasets, health, keys, market, models, orders, parties, payments, reports, series, terms
+from api.routes import traders as portfolio
+from api.settings import Settings
+from api.web import pages
+from projections.reads import ProjectionLagging, QuestionTooSlow, ReadsUnavailable
+
+ROUTERS: Final = (
+    orders.router,
+    portfolio.router,
+    market.router,
+    series.router,
+    models.router,
+    datasets.router,
+    terms.router,
+    parties.router,
+    payments.router,
+    reports.router,
+    audit.router,
+    keys.router,
+    health.router,
+    description.router,
+    websocket.router,
+    pages.router,
+)
+LAGGING_RETRY_MS: Final = 1_000
+
+
+def create_app(doors: Doors) -> FastAPI:
+    """The application of a house's doors, which whoever serves it starts and closes."""
+    app = bare_app(doors.settings)
+    app.state.doors = doors
+    return app
+
+
+def bare_app(settings: Settings) -> FastAPI:
+    """The application without a house: enough to describe it."""
+    app = FastAPI(
+        title="Tallystick",
+        version=description.VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        # The house measures itself; without providers this only costs a look into the environment for each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.openapi_url = "/v1/openapi.json"
+    app.router.routes.extend((*orders.ENTRY_ROUTES, market.BOOK_ROUTE))
+    for router in ROUTERS:
+        # Not `include_router`, which would try the routes of each router on its own and hide them from who lists them.
+        app.router.routes.extend(router.routes)
+    app.router.redirect_slashes = False
+    app.add_middleware(Shortcut)
+    app.add_middleware(Doorway, settings=settings)
+    app.add_exception_handler(RequestValidationError, _validation_failed)
+    app.add_exception_handler(HTTPException, _not_here)
+    for kind in (ProjectionLagging, QuestionTooSlow, ReadsUnavailable):
+        app.add_exception_handler(kind, _not_readable)
+    app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
+    return app
+
+
+class Shortcut:
+    """The layer below `Doorway`: orders and depth go straight to their endpoints, past routing and what FastAPI does
+    around it. Everything else, and these addresses with other methods, goes its usual way.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._endpoints = {("POST", route.path): route.app for route in orders.ENTRY_ROUTES}
+        self._book = market.BOOK_ROUTE.app
+        self._book_before, self._book_after = market.BOOK_ROUTE.path.split("{series}")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] == "http":
+            path = scope["path"]
+            app = self._endpoints.get((scope["method"], path), app)
+            if path.endswith(self._book_after) and path.startswith(self._book_before) and scope["method"] == "GET":
+                scope["path_params"] = {"series": path[len(self._book_before) : -len(self._book_after)]}
+                app = self._book
+        await app(scope, receive, send)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """The hub publishes into the event loop that serves the doors, while it serves them."""
+    live = app.state.doors.live
+    live.start(asyncio.get_running_loop())
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(live.stop)
+
+
+# -- what goes wrong before or around a route --------------------------------------------------------------------------
+
+
+async def _validation_failed(_request: Request, error: Any) -> NoReturn:
+    raise problem_of_validation(error) from error
+
+
+async def _not_here(_request: Request, error: Any) -> Response:
+    if error.status_code == 405:
+        raise problem("method_not_allowed", headers=error.headers) from error
+    if error.status_code == 404:
+        raise problem("not_found") from error
+    raise problem("malformed_json", str(error.detail)) from error
+
+
+async def _not_readable(_request: Request, error: Any) -> NoReturn:
+    code = "not_ready" if isinstance(error, ReadsUnavailable) else "projection_lagging"
+    raise problem(code, str(error), retry_after_ms=LAGGING_RETRY_MS) from error

@@ -1,0 +1,1 @@
+"""Who asks: users, sessions, API keys, signatures, and how much each may ask."""
