@@ -166,7 +166,13 @@ def started(data: Path) -> subprocess.Popen[bytes]:
             stdout=stdout,
             stderr=stderr,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            # A shell lets what it runs in the background ignore interrupts, and its children inherit that.
+            preexec_fn=hears_interrupts,  # noqa: PLW1509  (no thread of this process holds a lock here)
         )
+
+
+def hears_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def length_of(data: Path) -> int:
