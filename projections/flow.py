@@ -236,7 +236,7 @@ _TERM: Final = np.dtype(
 )
 _LEVEL: Final = np.dtype(
     [
-        ("price_ticks", "<i8"),
+        ("price", "<i8"),  # found by the index of `matching.book`, which wants price, series and side by these names
         ("lots", "<i8"),
         ("orders", "<i8"),
         ("series", "<i4"),  # 0 in a free slot
@@ -462,7 +462,12 @@ class FlowFold:
     def levels(self) -> Rows:
         """LEVEL of every price level, by (series, side, price)."""
         levels = self._memory.levels[: self._memory.tally["levels_top"][0]]
-        return _columns(np.sort(levels[levels["series"] > 0], order=["series", "side", "price_ticks"]), LEVEL)
+        levels = np.sort(levels[levels["series"] > 0], order=["series", "side", "price"])
+        rows = np.zeros(len(levels), LEVEL)
+        for name in ("series", "side", "lots", "orders"):
+            rows[name] = levels[name]
+        rows["price_ticks"] = levels["price"]
+        return rows
 
     def balances(self) -> Rows:
         """BALANCE of every account, by number."""
@@ -484,13 +489,6 @@ def _read_only(rows: Rows) -> Rows:
 def _copied(rows: Rows, count: int) -> Rows:
     """The first rows, copied as bytes: numpy would copy records field by field."""
     return rows[:count].view(np.uint8).copy().view(rows.dtype)
-
-
-def _columns(rows: Rows, dtype: np.dtype[np.void]) -> Rows:
-    found = np.zeros(len(rows), dtype)
-    for name in dtype.names or ():
-        found[name] = rows[name]
-    return found
 
 
 def _grown(array: Rows, rows: int) -> Rows:
@@ -556,15 +554,14 @@ def _of_book(tables: Tables) -> tuple[Rows, Rows, Rows]:
     orders, frozen = book.orders[slots], tables.terms[slots]
     open_levels, level = np.unique(orders["level"], return_inverse=True)
     levels = np.zeros(len(open_levels), _LEVEL)
-    for name, source in (("price_ticks", "price"), ("lots", "lots"), ("orders", "count")):
-        levels[name] = book.levels[source][open_levels]
-    for name in ("series", "side"):
+    for name in ("price", "lots", "series", "side"):
         levels[name] = book.levels[name][open_levels]
+    levels["orders"] = book.levels["count"][open_levels]
     levels["row"] = NONE
     primary = orders["primary"] != 0
     lives = np.zeros(len(slots), ORDER_LIFE)
     lives["order"] = orders["number"]
-    lives["price_ticks"] = levels["price_ticks"][level]
+    lives["price_ticks"] = levels["price"][level]
     lives["lots"] = lives["resting_lots"] = orders["lots"]
     lives["hold_minor"] = orders["hold"]
     lives["party"] = orders["party"]

@@ -13,7 +13,14 @@ import numpy as np
 
 from domain.values import AccountKind, PostingCode
 from ledger.accounts import find_account, index_account
-from matching.book import GOLDEN, find_order, index_put, index_remove
+from matching.book import (
+    find_level,
+    find_order,
+    index_put,
+    index_remove,
+    level_index_put,
+    level_index_remove,
+)
 from matching.layout import FLAG_PRIMARY, NONE, PPM, Ending, Kind, Side, kernel
 
 BUY = int(Side.BUY)
@@ -465,26 +472,13 @@ def take_from_level(memory: Memory, out: Out, slot: int, lots: int) -> None:
 
 
 @kernel
-def level_home(series: int, side: int, price: int, mask: int) -> int:
-    """Preferred place of a level in the index."""
-    mixed = (np.int64(price) * GOLDEN) ^ ((np.int64(series) * 2 + side) * np.int64(2685821657736338717))
-    mixed = (mixed ^ (mixed >> 29)) * GOLDEN
-    return (mixed >> 24) & mask  # type: ignore[return-value]
-
-
-@kernel
 def level_at(memory: Memory, series: int, side: int, price: int) -> int:
     """Slot of the level, opened if there is none."""
-    index = memory.level_index
     levels = memory.levels
+    at = find_level(levels, memory.level_index, series, side, price)
+    if at != NONE:
+        return at
     tally = memory.tally[0]
-    mask = len(index) - 1
-    place = level_home(series, side, price, mask)
-    while index[place] != NONE:
-        level = levels[index[place]]
-        if level["price_ticks"] == price and level["series"] == series and level["side"] == side:
-            return int(index[place])
-        place = (place + 1) & mask
     at = int(tally["levels_free"])
     if at != NONE:
         tally["levels_free"] = levels[at]["next_free"]
@@ -493,39 +487,21 @@ def level_at(memory: Memory, series: int, side: int, price: int) -> int:
         tally["levels_top"] = at + 1
     tally["levels_open"] += 1
     level = levels[at]
-    level["price_ticks"] = price
+    level["price"] = price
     level["lots"] = 0
     level["orders"] = 0
     level["series"] = series
     level["side"] = side
     level["row"] = NONE
-    index[place] = at
+    level_index_put(levels, memory.level_index, at)
     return at
 
 
 @kernel
 def close_level(memory: Memory, at: int) -> None:
-    """Take an empty level out of the index, close the gap, and free its slot."""
-    index = memory.level_index
-    levels = memory.levels
-    mask = len(index) - 1
-    level = levels[at]
-    place = level_home(int(level["series"]), int(level["side"]), level["price_ticks"], mask)
-    while index[place] != at:
-        place = (place + 1) & mask
-    gap = place
-    while True:
-        place = (place + 1) & mask
-        there = int(index[place])
-        if there == NONE:
-            break
-        other = levels[there]
-        home = level_home(int(other["series"]), int(other["side"]), other["price_ticks"], mask)
-        # An entry may move into the gap unless its home lies after the gap.
-        if ((place - home) & mask) >= ((place - gap) & mask):
-            index[gap] = there
-            gap = place
-    index[gap] = NONE
+    """Take an empty level out of the index and free its slot."""
+    level_index_remove(memory.levels, memory.level_index, at)
+    level = memory.levels[at]
     level["series"] = 0
     level["next_free"] = memory.tally[0]["levels_free"]
     memory.tally[0]["levels_free"] = at
@@ -640,7 +616,7 @@ def write_touched(memory: Memory, out: Out) -> None:
         at = int(out.level_slots[row])
         level = memory.levels[at]
         line = out.levels[row]
-        line["price_ticks"] = level["price_ticks"]
+        line["price_ticks"] = level["price"]
         line["lots"] = level["lots"]
         line["orders"] = level["orders"]
         line["series"] = level["series"]
@@ -676,11 +652,6 @@ def reindex(memory: Memory) -> None:
     for slot in range(memory.tally[0]["orders_top"]):
         if memory.lives[slot]["order"] > 0 and memory.terms[slot]["level"] != NONE:
             index_put(memory.order_index, memory.lives[slot]["order"], slot)
-    mask = len(memory.level_index) - 1
     for at in range(memory.tally[0]["levels_top"]):
-        level = memory.levels[at]
-        if level["series"] > 0:
-            place = level_home(int(level["series"]), int(level["side"]), level["price_ticks"], mask)
-            while memory.level_index[place] != NONE:
-                place = (place + 1) & mask
-            memory.level_index[place] = at
+        if memory.levels[at]["series"] > 0:
+            level_index_put(memory.levels, memory.level_index, at)

@@ -38,7 +38,7 @@ KEEP_FLOW_EVERY: Final = 1_000_000
 WATCH_SECONDS: Final = 0.5
 """How often a follower looks whether another generation became current."""
 FLOW: Final = "flow"
-FLOW_VERSION: Final = 1
+FLOW_VERSION: Final = 2
 """Of the flow fold, which every generation is made with."""
 _PIECE_BYTES: Final = 4 << 20
 
