@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ledger.generations import Generation
 from matching.book import GOLDEN, find_order
 from matching.layout import CLIENT_ID, NONE, kernel
 
@@ -95,45 +96,17 @@ def keep_open(rows: Any, count: int, order_index: Any) -> int:
     return kept
 
 
-class _Generation:
+def _generation() -> Generation:
     """Ids that were taken between two turns."""
-
-    def __init__(self) -> None:
-        self.rows = np.zeros((256, WIDTH), np.int64)
-        self.index = np.full(1024, NONE, np.int64)
-        self.count = 0
-
-    def reserve(self, more: int) -> None:
-        needed = self.count + more
-        if needed > len(self.rows):
-            rows = np.zeros((max(needed, 2 * len(self.rows)), WIDTH), np.int64)
-            rows[: self.count] = self.rows[: self.count]
-            self.rows = rows
-        size = len(self.index)
-        while size < 2 * needed:
-            size *= 2
-        if size > len(self.index):
-            self._reindex(size)
-
-    def fill(self, rows: Any) -> None:
-        """Hold `rows` and nothing else."""
-        self.count = 0
-        self.reserve(len(rows))
-        self.rows[: len(rows)] = rows
-        self.count = len(rows)
-        self._reindex(len(self.index))
-
-    def _reindex(self, size: int) -> None:
-        self.index = np.full(size, NONE, np.int64)
-        index_client_ids(self.rows, self.index, self.count)
+    return Generation(lambda count: np.zeros((count, WIDTH), np.int64), index_client_ids)
 
 
 class ClientIds:
     """The ids that are taken."""
 
     def __init__(self) -> None:
-        self._young = _Generation()
-        self._old = _Generation()
+        self._young = _generation()
+        self._old = _generation()
         self._turned_ns = 0
 
     def is_due(self, at_ns: int) -> bool:
@@ -145,7 +118,7 @@ class ClientIds:
         kept = keep_open(self._old.rows, self._old.count, order_index)
         rows = self._old.rows[:kept].copy()
         self._old = self._young
-        self._young = _Generation()
+        self._young = _generation()
         self._young.fill(rows)
         self._turned_ns = at_ns
 

@@ -64,15 +64,6 @@ def _survey(commands: Any, number: int, at_ns: int, due_ns: int) -> tuple[int, i
     return out_of_order, overtaking, moves_value
 
 
-@kernel
-def are_equal(left: Any, right: Any) -> bool:
-    """Whether two arrays of the same length hold the same integers."""
-    different = np.int64(0)
-    for at in range(len(left)):
-        different |= left[at] ^ right[at]
-    return bool(different == 0)
-
-
 def words_of(out: Out) -> tuple[Any, ...]:
     """The sections of `out` as integers of 8 bytes, in the order of OUTCOMES."""
     written = (out.results, out.fills, out.endings, out.postings, out.grants, out.accounts)

@@ -12,7 +12,7 @@ import numpy as np
 
 from domain.events import StateRootRecorded
 from ledger.blocks import TOPIC, Block, BlockUnreadable, chain, decode_block
-from ledger.comparison import OUTCOMES, Survey, are_equal, expected_words, same_so_far, survey, words_of
+from ledger.comparison import OUTCOMES, Survey, expected_words, same_so_far, survey, words_of
 from ledger.disagreement import Disagreement
 from ledger.execution import Stop
 from ledger.mapper import from_entry
@@ -299,7 +299,7 @@ def _rows_of(commands: Any, inputs: Any, entry: Appended, section: Section) -> A
 
 def compare(position: int, section: Section, expected: Any, found: Any, first: int = 0) -> None:
     """Raise Disagreement at the first row and field that differ; `first`: rows of the section before these."""
-    if len(expected) == len(found) and are_equal(expected.view(np.int64), found.view(np.int64)):
+    if np.array_equal(expected, found):
         return
     rows = min(len(expected), len(found))
     if rows:

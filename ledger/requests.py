@@ -14,6 +14,7 @@ import numpy as np
 
 from domain.events import Envelope
 from ledger.client_ids import ClientIds
+from ledger.generations import Generation
 from matching.book import GOLDEN
 from matching.layout import NONE, REQUEST, RESULT, kernel
 
@@ -107,37 +108,20 @@ def admit_all(
 
 
 @kernel
-def reindex_requests(index: Any, rows: Any, count: int) -> None:
+def reindex_requests(rows: Any, index: Any, count: int) -> None:
     for number in range(count):
         enter(index, rows[number]["id_low"], rows[number]["id_high"], number)
 
 
-class _Generation:
+def _generation() -> Generation:
     """Requests first seen in one week."""
-
-    def __init__(self) -> None:
-        self.rows = np.zeros(1024, REMEMBERED)
-        self.index = np.full(4096, NONE, np.int64)
-        self.count = 0
-
-    def reserve(self, more: int) -> None:
-        needed = self.count + more
-        if needed > len(self.rows):
-            rows = np.zeros(max(needed, 2 * len(self.rows)), REMEMBERED)
-            rows[: self.count] = self.rows[: self.count]
-            self.rows = rows
-        size = len(self.index)
-        while size < 2 * needed:
-            size *= 2
-        if size > len(self.index):
-            self.index = np.full(size, NONE, np.int64)
-            reindex_requests(self.index, self.rows, self.count)
+    return Generation(lambda count: np.zeros(count, REMEMBERED), reindex_requests)
 
 
 class Admission:
     """The verdict on a batch of requests, and where their results will be remembered."""
 
-    def __init__(self, generations: tuple[_Generation, _Generation], verdicts: Any, places: Any) -> None:
+    def __init__(self, generations: tuple[Generation, Generation], verdicts: Any, places: Any) -> None:
         self._generations = generations
         self._places = places
         self.verdicts = verdicts
@@ -170,8 +154,8 @@ class Requests:
     """Memory of the requests of the last seven to fourteen days, and of the client order ids that are taken."""
 
     def __init__(self) -> None:
-        self._young = _Generation()
-        self._old = _Generation()
+        self._young = _generation()
+        self._old = _generation()
         self._week = 0
         self.client_ids = ClientIds()
 
@@ -227,19 +211,15 @@ class Requests:
     def restore(self, arrays: dict[str, Any]) -> None:
         """Remember what `arrays` says. An empty one leaves this memory empty."""
         for name, generation in (("young", self._young), ("old", self._old)):
-            rows = arrays.get(name, np.zeros(0, REMEMBERED))
-            generation.reserve(len(rows))
-            generation.rows[: len(rows)] = rows
-            generation.count = len(rows)
-            reindex_requests(generation.index, generation.rows, len(rows))
+            generation.fill(arrays.get(name, np.zeros(0, REMEMBERED)))
         self._week = int(arrays["week"][0]) if "week" in arrays else 0
         self.client_ids.restore(arrays)
 
     def _age(self, at_ns: int) -> None:
         week = at_ns // WEEK_NS
         if week > self._week:
-            self._old = self._young if week == self._week + 1 else _Generation()
-            self._young = _Generation()
+            self._old = self._young if week == self._week + 1 else _generation()
+            self._young = _generation()
             self._week = week
 
 
