@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import description, websocket
 from api.doors import Doors
 from api.json_bodies import problem_of_validation
-from api.middleware import Doorway
-from api.problems import problem
+from api.middleware import REQUEST_ID, Doorway
+from api.problems import Problem, problem, problem_response
 from api.routes import audit, datasets, health, keys, market, models, orders, parties, payments, reports, series, terms
 from api.routes import traders as portfolio
 from api.settings import Settings
@@ -49,6 +49,17 @@ ROUTERS: Final = (
 LAGGING_RETRY_MS: Final = 1_000
 
 
+class Application(FastAPI):
+    """FastAPI within our own layer, through which everything passes first; orders and depth go no further."""
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        super().__init__(**options)
+        self._settings = settings
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Doorway(Shortcut(super().build_middleware_stack()), self._settings)
+
+
 def create_app(doors: Doors) -> FastAPI:
     """The application of a house's doors, which whoever serves it starts and closes."""
     app = bare_app(doors.settings)
@@ -58,7 +69,8 @@ def create_app(doors: Doors) -> FastAPI:
 
 def bare_app(settings: Settings) -> FastAPI:
     """The application without a house: enough to describe it."""
-    app = FastAPI(
+    app = Application(
+        settings,
         title="Tallystick",
         version=description.VERSION,
         openapi_url=None,
@@ -74,10 +86,10 @@ def bare_app(settings: Settings) -> FastAPI:
         # Not `include_router`, which would try the routes of each router on its own and hide them from who lists them.
         app.router.routes.extend(router.routes)
     app.router.redirect_slashes = False
-    app.add_middleware(Shortcut)
-    app.add_middleware(Doorway, settings=settings)
     app.add_exception_handler(RequestValidationError, _validation_failed)
     app.add_exception_handler(HTTPException, _not_here)
+    app.add_exception_handler(Problem, _answered)
+    app.add_exception_handler(Exception, _unexpected)
     for kind in (ProjectionLagging, QuestionTooSlow, ReadsUnavailable):
         app.add_exception_handler(kind, _not_readable)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
@@ -120,18 +132,27 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 # -- what goes wrong before or around a route --------------------------------------------------------------------------
 
 
-async def _validation_failed(_request: Request, error: Any) -> NoReturn:
-    raise problem_of_validation(error) from error
+async def _answered(request: Request, error: Any) -> Response:
+    return problem_response(error, request.scope[REQUEST_ID])
 
 
-async def _not_here(_request: Request, error: Any) -> Response:
+async def _unexpected(request: Request, _error: Exception) -> Response:
+    """The answer to what was not expected, which is raised again and logged by the layer around everything."""
+    return problem_response(problem("internal"), request.scope[REQUEST_ID])
+
+
+async def _validation_failed(request: Request, error: Any) -> Response:
+    return await _answered(request, problem_of_validation(error))
+
+
+async def _not_here(request: Request, error: Any) -> Response:
     if error.status_code == 405:
-        raise problem("method_not_allowed", headers=error.headers) from error
+        return await _answered(request, problem("method_not_allowed", headers=error.headers))
     if error.status_code == 404:
-        raise problem("not_found") from error
-    raise problem("malformed_json", str(error.detail)) from error
+        return await _answered(request, problem("not_found"))
+    return await _answered(request, problem("malformed_json", str(error.detail)))
 
 
-async def _not_readable(_request: Request, error: Any) -> NoReturn:
+async def _not_readable(request: Request, error: Any) -> Response:
     code = "not_ready" if isinstance(error, ReadsUnavailable) else "projection_lagging"
-    raise problem(code, str(error), retry_after_ms=LAGGING_RETRY_MS) from error
+    return await _answered(request, problem(code, str(error), retry_after_ms=LAGGING_RETRY_MS))

@@ -41,6 +41,8 @@ from projections.models import read_models
 from projections.runner import Following
 
 PRIVATE_FOLDER: Final = 0o700
+SHADOW_PAUSE_SECONDS: Final = 0.01
+"""Between two looks of the shadow at a busy log, so that it takes many entries at once."""
 _COPY_LOG: Final = (
     "COPY (SELECT position, stream, version, topic, state FROM log ORDER BY position) TO STDOUT (FORMAT BINARY)"
 )
@@ -270,9 +272,9 @@ class _MeteredRecorder(LogRecorder):
         super().__init__(url)
         self._metrics = metrics
 
-    def append(self, entries: Sequence[Entry]) -> int:
+    def append(self, entries: Sequence[Entry], *, announce: bool = True) -> int:
         with self._metrics.append_seconds.time():
-            return super().append(entries)
+            return super().append(entries, announce=announce)
 
     @contextmanager
     def transaction(self) -> Iterator[LogTransaction]:
@@ -302,7 +304,7 @@ def follow_as_shadow(
         shadow = Shadow(replay, snapshots, submit)
         shadow.announce()
         on_entry(replay.position)
-        with recorder.subscribe(gt=replay.position) as subscription:
+        with recorder.subscribe(gt=replay.position, pause_seconds=SHADOW_PAUSE_SECONDS) as subscription:
             for told in subscription:
                 stream = str(told.originator_id)
                 shadow.feed(Appended(told.id, stream, told.originator_version, told.topic, told.state))

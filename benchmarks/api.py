@@ -137,7 +137,7 @@ def house_of(data: Path, sizes: Sizes) -> Orders:
     commands["account"] = commands["actor"] = OFFSET + 1 + np.arange(len(commands)) % PARTIES
     where = places(data)
     with House(where) as house:
-        ready = build(house.sequencer, commands)
+        ready = build(house.sequencer, commands, PARTIES)
         submit(house.sequencer, ready[: sizes.resting])
     keys = []
     with AuthStore.open(data, where.log_url, Settings()) as auth:

@@ -55,13 +55,15 @@ OFFSET = 1 + 1 + AGENTS
 """Parties before the first trader: operator, developer, agents."""
 
 
-def build(sequencer: Sequencer, commands: Any) -> Any:
-    """Set everything up that `commands` (see `flow_commands`) need; returns them with their order numbers."""
+def build(sequencer: Sequencer, commands: Any, traders: int = TRADERS) -> Any:
+    """Set everything up that `commands` (see `flow_commands`) of so many traders need; returns them with their order
+    numbers.
+    """
     series_count = int(commands["series"].max())
     _ask(sequencer, [_party("Operator", Role.OPERATOR | Role.FINANCE)], actor=0)
     _ask(sequencer, [_party("Developer", Role.DEVELOPER)], actor=1)
     _ask(sequencer, [_party(f"Agent {at}", Role.AGENT) for at in range(AGENTS)], actor=1)
-    _ask(sequencer, [_party(f"Trader {at}", Role.TRADER) for at in range(TRADERS)], actor=1)
+    _ask(sequencer, [_party(f"Trader {at}", Role.TRADER) for at in range(traders)], actor=1)
     _ask(
         sequencer,
         [RegisterCurrency(code="USD", exponent=2), AdoptFeeSchedule(maker_ppm=1_000, taker_ppm=2_000)],
@@ -69,7 +71,7 @@ def build(sequencer: Sequencer, commands: Any) -> Any:
     )
     deposits = [
         RecordDeposit(party=OFFSET + at, currency=1, amount_minor=CASH_MINOR, reference=f"cash-{at}", effective_day=DAY)
-        for at in range(1, TRADERS + 1)
+        for at in range(1, traders + 1)
     ]
     _ask(sequencer, deposits, actor=1)
     _list_series(sequencer, series_count)

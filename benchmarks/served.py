@@ -115,8 +115,8 @@ def main() -> None:
     def writer(house: House) -> MeteredWriter:
         append = house.recorder.append
 
-        def timed(entries: Sequence[Any]) -> int:
-            first = append(entries)
+        def timed(entries: Sequence[Any], *, announce: bool = True) -> int:
+            first = append(entries, announce=announce)
             times.append((first + len(entries) - 1, time.time_ns()))
             return first
 

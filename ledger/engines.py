@@ -67,6 +67,9 @@ class Database(Protocol):
     def max_position(self) -> int:
         """The last position as the writing connection sees it; 0 for an empty log."""
 
+    def committed_position(self) -> int:
+        """The last position as any reader sees it; 0 for an empty log."""
+
     def page(self, start: int, stop: int, *, rows: int, max_bytes: int, topics: Sequence[str]) -> list[RecordedEntry]:
         """Entries of start..stop in order, at most `rows`, together at most `max_bytes` of state, but at least one."""
 
@@ -110,6 +113,12 @@ def _reader(engine: Engine) -> Iterator[Any]:
         contextlib.closing(connection.cursor()) as cursor,
     ):
         yield cursor
+
+
+def _committed_position(engine: Engine) -> int:
+    with _reader(engine) as cursor:
+        cursor.execute(_MAX_POSITION)
+        return int(cursor.fetchone()[0])
 
 
 def _is_in_memory(url: URL) -> bool:
@@ -198,6 +207,9 @@ class SqliteDatabase:
 
     def max_position(self) -> int:
         return int(self._writer.execute(_MAX_POSITION).fetchone()[0])
+
+    def committed_position(self) -> int:
+        return _committed_position(self.engine)
 
     def page(self, start: int, stop: int, *, rows: int, max_bytes: int, topics: Sequence[str]) -> list[RecordedEntry]:
         chosen = f" AND topic IN ({', '.join('?' * len(topics))})" if topics else ""
@@ -312,6 +324,9 @@ class PostgresDatabase:
 
     def max_position(self) -> int:
         return int(self._execute(_MAX_POSITION)[0])
+
+    def committed_position(self) -> int:
+        return _committed_position(self.engine)
 
     def page(self, start: int, stop: int, *, rows: int, max_bytes: int, topics: Sequence[str]) -> list[RecordedEntry]:
         sink = CopySink()

@@ -18,14 +18,15 @@ from uuid import UUID
 
 from eventsourcing import persistence
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent, Subscription
-from sqlalchemy import URL, Row, Select, func, select
+from sqlalchemy import URL, Row, Select, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ledger.copy_binary import Entry, RecordedEntry
 from ledger.engines import open_database
 from ledger.outages import LogConflict, LogFull, LogLocked, LogOutage, LogUnavailable, SchemaMissing, SchemaUnknown
 from ledger.schema import check, log, migrate
-from ledger.signals import Listener
+from ledger.signals import Listener, LocalSignals
+from ledger.tail import Tail
 
 __all__ = [
     "Entry",
@@ -67,6 +68,10 @@ class LogRecorder(ApplicationRecorder):
         self._writing = threading.RLock()
         self._last: int | None = None
         self._failure: BaseException | None = None
+        self._is_writer = False
+        """Whether nobody else appends: then the log ends where this recorder's last append ended."""
+        self._tail = Tail()
+        self._local = LocalSignals()
         self._database = open_database(url)
         # In memory there is one connection, so a reader must not come between the statements of a transaction.
         self._reading: contextlib.AbstractContextManager[Any] = (
@@ -104,9 +109,13 @@ class LogRecorder(ApplicationRecorder):
         """
         with self._writing, _outages():
             self._database.lock()
+            self._last = self._database.max_position()
+            self._is_writer = True
 
-    def append(self, entries: Sequence[Entry]) -> int:
+    def append(self, entries: Sequence[Entry], *, announce: bool = True) -> int:
         """Append `entries` in one durable transaction and return the position of the first; they are not empty.
+
+        Without `announce` whoever calls it announces when there is time.
 
         Raises LogConflict if another writer was here first, LogFull or LogUnavailable if the database failed. After
         any of them the recorder refuses to append.
@@ -115,9 +124,14 @@ class LogRecorder(ApplicationRecorder):
         with self._writing:
             first = self._next_position()
             self._attempt(self._database.append, first, entries)
-            self._last = first + len(entries) - 1
-        self._database.signals.announce()
+            self._committed(first + len(entries) - 1, entries)
+        if announce:
+            self.announce()
         return first
+
+    def announce(self) -> None:
+        """Wake those in other processes who follow the log."""
+        self._database.signals.announce()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator["LogTransaction"]:
@@ -138,8 +152,17 @@ class LogRecorder(ApplicationRecorder):
                 raise
             self._refuse_if_failed()
             self._attempt(self._database.commit)
-            self._last = transaction.next_position - 1
-        self._database.signals.announce()
+            self._committed(transaction.next_position - 1)
+        self.announce()
+
+    def _committed(self, last: int, entries: Sequence[Entry] = ()) -> None:
+        """Know where the log ends now, and tell this recorder's own followers. `entries`: all of the last append."""
+        if self._local.has_listeners and entries:
+            self._tail.keep(last - len(entries) + 1, entries)
+        else:
+            self._tail.forget()
+        self._last = last
+        self._local.announce()
 
     def _next_position(self) -> int:
         self._refuse_if_failed()
@@ -188,8 +211,8 @@ class LogRecorder(ApplicationRecorder):
             except BaseException as error:
                 self._recover(error)
                 raise
-            self._last = first + len(entries) - 1
-        self._database.signals.announce()
+            self._committed(first + len(entries) - 1)
+        self.announce()
         return list(range(first, first + len(entries)))
 
     def _recover(self, error: BaseException) -> None:
@@ -243,17 +266,27 @@ class LogRecorder(ApplicationRecorder):
     def max_notification_id(self) -> int | None:
         return self.max_position() or None
 
-    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> "LogSubscription":
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = (), *, pause_seconds: float = 0.0
+    ) -> "LogSubscription":
+        """Entries after a position as they come.
+
+        After a look that found some the next one waits for `pause_seconds`: who follows a busy log takes many at once.
+        """
         # Listening begins before the first look, so no commit falls between them.
         with _outages():
-            listener = self._database.signals.listen()
-        return LogSubscription(self, gt, topics, listener)
+            listener = self._local.listen() if self._is_writer else self._database.signals.listen()
+        return LogSubscription(self, gt, topics, listener, pause_seconds)
 
     # Reading
 
     def max_position(self) -> int:
         """Position of the last entry, 0 for an empty log."""
-        return int(self._rows(select(func.coalesce(func.max(log.c.position), 0)))[0][0])
+        last = self._last
+        if self._is_writer and self._failure is None and last is not None:
+            return last
+        with self._reading, _outages():
+            return self._database.committed_position()
 
     def read(
         self,
@@ -303,8 +336,22 @@ class LogRecorder(ApplicationRecorder):
         topics: Sequence[str] = (),
     ) -> list[RecordedEntry]:
         """Entries from start to stop, inclusive: at most `rows`, at most `max_bytes` of state, but at least one."""
+        if not topics and (kept := self._tail.page(start_position, stop_position, rows, max_bytes)) is not None:
+            return kept
         with self._reading, _outages():
             return self._database.page(start_position, stop_position, rows=rows, max_bytes=max_bytes, topics=topics)
+
+    def news(self, position: int, topics: Sequence[str] = ()) -> tuple[list[RecordedEntry], int]:
+        """A page of what came after a position, and the position up to which nothing is missing in it."""
+        if topics or self._is_writer:
+            end = self.max_position()
+            if end <= position:
+                return [], position
+            entries = self.page(position + 1, end, topics=topics)
+            # An empty page means that nothing up to the end has the topics.
+            return entries, entries[-1].position if entries else end
+        entries = self.page(position + 1, position + READ_ROWS_MAX)
+        return entries, entries[-1].position if entries else position
 
     def entries_of_topic(self, topic: str, start_position: int = 1) -> Iterator[RecordedEntry]:
         """All entries of one topic in order; passes over the others without reading their state."""
@@ -348,11 +395,21 @@ class LogSubscription(Subscription[LogRecorder]):
 
     POLL_SECONDS = 0.25
 
-    def __init__(self, recorder: LogRecorder, gt: int | None, topics: Sequence[str], listener: Listener) -> None:
+    def __init__(
+        self,
+        recorder: LogRecorder,
+        gt: int | None,
+        topics: Sequence[str],
+        listener: Listener,
+        pause_seconds: float,
+    ) -> None:
         super().__init__(recorder, gt, topics)
         self._looked_at = gt or 0
         self._waiting: deque[RecordedEntry] = deque()
         self._listener = listener
+        self._pause_seconds = pause_seconds
+        self._found_some = False
+        self._stopping = threading.Event()
 
     def __next__(self) -> Notification:
         while not self._has_been_stopped:
@@ -363,18 +420,19 @@ class LogSubscription(Subscription[LogRecorder]):
         raise StopIteration
 
     def _look(self) -> None:
-        end = self._recorder.max_position()
-        if end <= self._looked_at:
+        if self._found_some and self._pause_seconds:
+            self._stopping.wait(self._pause_seconds)
+        before = self._looked_at
+        entries, self._looked_at = self._recorder.news(before, self._topics)
+        self._waiting.extend(entries)
+        self._found_some = bool(entries)
+        if self._looked_at == before:
             with _outages():
                 self._listener.wait(self.POLL_SECONDS)
-            return
-        entries = self._recorder.page(self._looked_at + 1, end, topics=self._topics)
-        self._waiting.extend(entries)
-        # An empty page means that nothing up to the end has the topics; the next look starts behind it.
-        self._looked_at = entries[-1].position if entries else end
 
     def stop(self) -> None:
         super().stop()
+        self._stopping.set()
         self._listener.interrupt()
 
     def __exit__(self, *args: object, **kwargs: Any) -> None:

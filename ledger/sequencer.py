@@ -137,6 +137,7 @@ class Sequencer:
         answers: list[Answer] = []
         for decided in self.decide(items):
             decided.commit()
+            decided.announce()
             answers += decided.answers
         return answers
 
@@ -198,6 +199,10 @@ class DecidedBatch:
         except BaseException:
             self._sequencer.fail()
             raise
+
+    def announce(self) -> None:
+        """Wake those who follow the log; after the answers, which do not wait for it."""
+        self._append.announce()
 
 
 def appends(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -44,6 +44,10 @@ class LocalSignals:
     def __init__(self) -> None:
         self._listeners: list[LocalListener] = []
 
+    @property
+    def has_listeners(self) -> bool:
+        return bool(self._listeners)
+
     def announce(self) -> None:
         for listener in tuple(self._listeners):
             listener.interrupt()

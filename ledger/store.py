@@ -85,8 +85,12 @@ class Append:
             self._stream.close()
         elif self._waiting:
             # All of it fits into one statement, which is a transaction of its own.
-            self._store.recorder.append(self._waiting)
+            self._store.recorder.append(self._waiting, announce=False)
         self._store.committed_blocks = max(self._store.committed_blocks, self._blocks)
+
+    def announce(self) -> None:
+        """Wake those who follow the log in other processes; answers may go out before."""
+        self._store.recorder.announce()
 
     def abandon(self) -> None:
         """Take back what was streamed, on the way out of an exception."""

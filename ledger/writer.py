@@ -186,6 +186,7 @@ def commit(decided: DecidedBatch, waiting: Waiting) -> None:
         raise
     for (_, future), answer in zip(waiting, decided.answers, strict=bool(waiting)):
         future.set_result(answer)
+    decided.announce()
 
 
 def fail(waiting: Waiting, failure: BaseException) -> None:

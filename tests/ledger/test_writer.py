@@ -97,7 +97,7 @@ def test_what_is_due_happens_although_nobody_asks(writer: Writer, desk: Desk, cl
 def test_a_failed_append_stops_the_writer_and_every_later_request(
     writer: Writer, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone(_entries: object) -> int:
+    def gone(_entries: object, **_: object) -> int:
         raise LogUnavailable("the database is gone")
 
     monkeypatch.setattr(desk.recorder, "append", gone)
@@ -141,12 +141,12 @@ class SlowDisk:
         self._append = desk.recorder.append
         monkeypatch.setattr(desk.recorder, "append", self._slowly)
 
-    def _slowly(self, entries: Sequence[Entry]) -> int:
+    def _slowly(self, entries: Sequence[Entry], *, announce: bool) -> int:
         self.under_way.release()
         assert self._go.acquire(timeout=PATIENCE)
         if self.failure is not None:
             raise self.failure
-        return self._append(entries)
+        return self._append(entries, announce=announce)
 
     def let_go(self) -> None:
         self._go.release()
