@@ -56,6 +56,12 @@ class Application(FastAPI):
         super().__init__(**options)
         self._settings = settings
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        await self.middleware_stack(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
         return Doorway(Shortcut(super().build_middleware_stack()), self._settings)
 

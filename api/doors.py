@@ -49,6 +49,16 @@ class OrderReply(NamedTuple):
     """Whether it is the remembered answer to a request that came before."""
 
 
+class Replies(NamedTuple):
+    """Answers to many order commands."""
+
+    results: list[tuple[int, ...]]
+    """Their RESULT rows."""
+    positions: list[int]
+    replayed: bool
+    """Whether the first is the remembered answer to a request that came before."""
+
+
 class _Waiting(NamedTuple):
     row: bytes
     request: bytes
@@ -107,15 +117,13 @@ class Doors:
             self._last_command = max(self._last_command, answer.command)
         return answer
 
-    async def place(self, rows: Any, requests: Any = None, client_ids: Any = None) -> list[OrderReply]:
-        """Order commands ([n] of COMMAND), with their REQUEST and CLIENT_ID rows or None, as one item; a reply per row.
+    async def place(self, rows: Any, requests: Any = None, client_ids: Any = None) -> Replies:
+        """Order commands ([n] of COMMAND, not none), with their REQUEST and CLIENT_ID rows or None, as one item.
 
         Raises Problem `writer_stopped`.
         """
-        if not len(rows):
-            return []
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[list[OrderReply]] = loop.create_future()
+        done: asyncio.Future[Replies] = loop.create_future()
 
         def answered(answer: Future[Any]) -> None:
             loop.call_soon_threadsafe(self._deliver, answer, done)
@@ -155,14 +163,17 @@ class Doors:
 
         self.writer.submit(item).add_done_callback(answered)
 
-    def _deliver(self, answer: Future[Any], done: asyncio.Future[list[OrderReply]]) -> None:
+    def _deliver(self, answer: Future[Any], done: asyncio.Future[Replies]) -> None:
         failure = answer.exception()
         if done.done():
             return
         if failure is not None:
             done.set_exception(writer_stopped())
         else:
-            done.set_result(self._replies(answer.result()))
+            results, positions = answer.result()
+            commands = results["command"]
+            last, self._last_command = self._last_command, max(self._last_command, int(commands.max()))
+            done.set_result(Replies(results.tolist(), positions.tolist(), 0 < commands[0] <= last))
 
     def _deliver_each(self, answer: Future[Any], group: Sequence[_Waiting]) -> None:
         failure = answer.exception()

@@ -1,92 +1,36 @@
-"""From the body of an order to a row for the writer and back: one path for HTTP, for batches and for the socket.
+"""Order commands one by one: from a body to a row for the writer and back, for HTTP and for the socket.
 
-What a door can see is refused here, with field, rule and value; everything else is decided by the log, and its refusal
-carries the command and the position that hold it. Decoding is typed and lean: this is the hot path.
+What a door can see is refused before (`api.order_terms`); everything else is decided by the log, and its refusal says
+which command and which position hold it. Batches are in `api.order_batches`.
 """
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from hashlib import blake2b
-from typing import Any, Final, Literal, NamedTuple
-
-import msgspec
-import numpy as np
-from pydantic import BaseModel, ValidationError
+from collections.abc import Mapping
+from typing import Any, Final
 
 from api.auth.principal import Principal
 from api.doors import Doors, OrderReply
 from api.idempotency import body_hash, request_id_of
-from api.json_bodies import parse, validation_problem
-from api.problems import PROBLEMS, FieldError, Problem, problem_of, shown_reason
-from api.schemas import orders as schemas
+from api.order_replies import ORDER_OF, Outcome, accepted_body, outcome, refused_by_log, rests
+from api.order_terms import Terms, command_row, new_order_row, read_order, terms_of
+from api.problems import problem_of
 from api.series_facts import SeriesFact
-from api.wire import ORDER, SIDES, TIMES_IN_FORCE, public_id
-from domain.rejections import Reason, Refusal, refuse
-from matching.layout import CLIENT_ID, COMMAND, FLAG_MARKET, FLAG_PRIMARY, REQUEST, Kind
+from api.wire import ORDER, public_id
+from domain.rejections import Reason, Refusal
+from matching.layout import CLIENT_ID, REQUEST, Kind
 from projections import traders
 from projections.reads import ProjectionLagging, QuestionTooSlow, ReadsUnavailable
 
-_COMMAND: Final = struct.Struct("<qqqqqiiibbbb")
 _REQUEST: Final = struct.Struct("<q16s16s")
 _CLIENT_ID: Final = struct.Struct("<q36si")
-assert _COMMAND.size == COMMAND.itemsize and _REQUEST.size == REQUEST.itemsize
+assert _REQUEST.size == REQUEST.itemsize
 assert _CLIENT_ID.size == CLIENT_ID.itemsize
 
-_SIDE_OF: Final = {name: number for number, name in enumerate(SIDES)}
-_TIF_OF: Final = {name: number for number, name in enumerate(TIMES_IN_FORCE)}
-_IOC: Final = _TIF_OF["IOC"]
-_NEW: Final = int(Kind.NEW)
-_CLIENT_ORDER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,36}", re.ASCII)
 CLIENT_PREFIX: Final = "client:"
 """Before a client order id in the place of an order's id."""
-BATCH_KEYS_MAX: Final = 65_536
 CLIENT_ORDERS_MAX: Final = 262_144
-
-
-class PlaceOrder(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=False):
-    """`api.schemas.orders.PlaceOrder` for the hot path; a test holds the two equal."""
-
-    series: str
-    side: Literal["buy", "sell"]
-    quantity: str
-    type: Literal["limit", "market"] = "limit"
-    price: str | None = None
-    time_in_force: Literal["GTC", "IOC"] | None = None
-    primary: bool = False
-    client_order_id: str | None = None
-
-
-class PlaceOrders(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    orders: list[PlaceOrder]
-
-
-_ORDER_DECODER: Final = msgspec.json.Decoder(PlaceOrder)
-_BATCH_DECODER: Final = msgspec.json.Decoder(PlaceOrders)
-
-
-class Outcome(NamedTuple):
-    """What became of an order command that reached the log."""
-
-    body: dict[str, Any]
-    """What it did, or what a problem of it says besides the problem."""
-    refused: Problem | None
-    replayed: bool
-    position: int
-
-
-class Entry(NamedTuple):
-    """An order that a door has read."""
-
-    order: PlaceOrder
-    series: SeriesFact
-    price: int
-    lots: int
-    row: bytes
-    """Of COMMAND."""
 
 
 # -- one order ---------------------------------------------------------------------------------------------------------
@@ -99,121 +43,26 @@ async def place_one(
 
     `key` is its Idempotency-Key. Raises Problem where the order does not reach the log.
     """
-    order = _read_order(body)
-    entry = enter(doors, principal.party, order)
-    if isinstance(entry, Refusal):
-        raise problem_of(entry)
-    request = request_of(principal.party, key, entry.row, order.client_order_id)
-    if order.client_order_id is None:
-        reply = await doors.place_one(entry.row, request)
-        return outcome(reply, accepted(entry, reply))
-    reply = await doors.place_one(entry.row, request, _client_row(order.client_order_id))
-    _remember(doors, principal.party, entry, reply)
-    return outcome(reply, accepted(entry, reply))
+    terms = terms_of(doors, read_order(body))
+    if isinstance(terms, Refusal):
+        raise problem_of(terms)
+    party, name = principal.party, terms.client_order_id
+    row = new_order_row(party, terms)
+    request = request_of(party, key, row, name)
+    reply = await doors.place_one(row, request, b"" if name is None else client_row(name))
+    if reply.code:
+        return outcome(reply, None)
+    remember_order(doors, party, terms, reply)
+    resting = reply.order if reply.lots and rests(terms) else 0
+    return outcome(reply, accepted_body(terms, reply), resting)
 
 
-async def place_many(
-    doors: Doors, principal: Principal, orders: Sequence[PlaceOrder], key: str | None = None
-) -> Outcome:
-    """Place orders one after the other; what the log refuses of them is part of the outcome.
-
-    Raises Problem, and places none, where one of them does not reach the log.
-    """
-    party = principal.party
-    entries = []
-    for at, order in enumerate(orders):
-        entry = enter(doors, party, order)
-        if isinstance(entry, Refusal):
-            raise problem_of(replace(entry, field=f"orders[{at}].{entry.field}"))
-        entries.append(entry)
-    joined = b"".join([entry.row for entry in entries])
-    requests = None if key is None else _requests_of_batch(doors, party, key, joined, orders)
-    named = any(order.client_order_id for order in orders)
-    client_ids = None
-    if named:
-        client_ids = np.frombuffer(b"".join([_client_row(order.client_order_id or "") for order in orders]), CLIENT_ID)
-    replies = await doors.place(np.frombuffer(joined, COMMAND), requests, client_ids)
-    if replies[0].code == Reason.REQUEST_ID_REUSED:
-        return outcome(replies[0], {})
-    results: list[dict[str, Any]] = []
-    refused = 0
-    for entry, reply in zip(entries, replies, strict=True):
-        if reply.code:
-            refused += 1
-            results.append({"order": None, "refusal": _refusal(reply)})
-        else:
-            results.append({"order": accepted(entry, reply), "refusal": None})
-            if named:
-                _remember(doors, party, entry, reply)
-    position = max(reply.position for reply in replies)
-    body = {"results": results, "accepted": len(results) - refused, "refused": refused, "position": position}
-    return Outcome(body, None, replies[0].replayed, position)
-
-
-def _remember(doors: Doors, party: int, entry: Entry, reply: OrderReply) -> None:
-    """Know the order by its client order id, before the read model does."""
-    if entry.order.client_order_id is not None and not reply.code:
-        doors.client_orders[party, entry.order.client_order_id] = reply.order
+def remember_order(doors: Doors, party: int, terms: Terms, result: tuple[Any, ...]) -> None:
+    """Know the order of an accepted command (RESULT row) by its client order id, before the read model does."""
+    if terms.client_order_id is not None:
+        doors.client_orders[party, terms.client_order_id] = result[ORDER_OF]
         if len(doors.client_orders) > CLIENT_ORDERS_MAX:
             doors.client_orders.popitem(last=False)
-
-
-def enter(doors: Doors, party: int, order: PlaceOrder) -> Entry | Refusal:
-    """The row of an order, or which of its fields breaks its rule."""
-    series = doors.series.named(order.series)
-    if isinstance(series, Refusal):
-        return series
-    market = order.type == "market"
-    if order.price is None:
-        reason = Reason.PROTECTION_REQUIRED if market else Reason.MISSING_FIELD
-        return refuse(reason, "price", "must be given", None)
-    if market and order.time_in_force == "GTC":
-        rule = "must be IOC or absent: what is left of a market order never rests"
-        return refuse(Reason.WRONG_TYPE, "time_in_force", rule, "GTC")
-    if order.client_order_id is not None and _CLIENT_ORDER_ID.fullmatch(order.client_order_id) is None:
-        reason = Reason.MALFORMED_CLIENT_ORDER_ID
-        return refuse(reason, "client_order_id", reason.meaning, order.client_order_id)
-    price = series.ticks(order.price)
-    if isinstance(price, Refusal):
-        return price
-    lots = series.lots(order.quantity)
-    if isinstance(lots, Refusal):
-        return lots
-    flags = (FLAG_MARKET if market else 0) | (FLAG_PRIMARY if order.primary else 0)
-    tif = _IOC if market else _TIF_OF[order.time_in_force or "GTC"]
-    row = _COMMAND.pack(0, 0, price, lots, 0, party, series.number, party, _NEW, _SIDE_OF[order.side], tif, flags)
-    return Entry(order, series, price, lots, row)
-
-
-def accepted(entry: Entry, reply: OrderReply) -> dict[str, Any]:
-    """The body of an accepted order (`schemas.OrderAccepted`); of a refused one, nothing."""
-    if reply.code:
-        return {}
-    order, series = entry.order, entry.series
-    market = order.type == "market"
-    rests = not market and order.time_in_force != "IOC"
-    status = ("open" if reply.lots else "filled") if rests else ("executed" if reply.fills else "canceled")
-    buys = order.side == "buy"
-    return {
-        "id": public_id(ORDER, reply.order),
-        "client_order_id": order.client_order_id,
-        "series": series.id,
-        "symbol": series.symbol,
-        "side": order.side,
-        "type": order.type,
-        "price": series.price(entry.price),
-        "quantity": series.quantity(entry.lots),
-        "time_in_force": "GTC" if rests else "IOC",
-        "status": status,
-        "remaining_quantity": series.quantity(reply.lots),
-        "fills": reply.fills,
-        "hold": {
-            "amount": series.money(reply.hold_minor) if buys else series.quantity(reply.hold_minor),
-            "asset": series.currency_id if buys else series.id,
-        },
-        "command": reply.command,
-        "position": reply.position,
-    }
 
 
 # -- changes -----------------------------------------------------------------------------------------------------------
@@ -222,7 +71,7 @@ def accepted(entry: Entry, reply: OrderReply) -> dict[str, Any]:
 async def cancel_one(doors: Doors, principal: Principal, order: int, key: str | None = None) -> Outcome:
     """Cancel an open order of the principal's party."""
     party = principal.party
-    row = _COMMAND.pack(0, 0, 0, 0, order, party, 0, party, Kind.CANCEL, 0, 0, 0)
+    row = command_row(Kind.CANCEL, party, target=order)
     reply = await doors.place_one(row, request_of(party, key, row))
     return await _told_to(doors, party, order, outcome(reply, _changed(reply, "0")))
 
@@ -233,7 +82,7 @@ async def cancel_all(
     """Cancel all open orders of the principal's party, or those of one series."""
     party = principal.party
     number = series.number if series else 0
-    row = _COMMAND.pack(0, 0, 0, 0, 0, party, number, party, Kind.MASS_CANCEL, 0, 0, 0)
+    row = command_row(Kind.MASS_CANCEL, party, series=number)
     reply = await doors.place_one(row, request_of(party, key, row))
     body = {"orders": reply.fills, "command": reply.command, "position": reply.position}
     return outcome(reply, body)
@@ -247,7 +96,7 @@ async def reduce_one(
     if isinstance(lots, Refusal):
         raise problem_of(lots)
     party = principal.party
-    row = _COMMAND.pack(0, 0, 0, lots, order, party, 0, party, Kind.REDUCE, 0, 0, 0)
+    row = command_row(Kind.REDUCE, party, target=order, lots=lots)
     reply = await doors.place_one(row, request_of(party, key, row))
     return await _told_to(doors, party, order, outcome(reply, _changed(reply, series.quantity(reply.lots))))
 
@@ -288,114 +137,14 @@ def request_of(party: int, key: str | None, row: bytes, client_order_id: str | N
     if key is None:
         return b""
     said = row + (client_order_id or "").encode()
-    return _REQUEST.pack(0, request_id_of(party, key), body_hash(said, b""))
+    return request_row(request_id_of(party, key), body_hash(said, b""))
 
 
-def _client_row(client_order_id: str) -> bytes:
+def request_row(request_id: bytes, hashed: bytes) -> bytes:
+    """A REQUEST row."""
+    return _REQUEST.pack(0, request_id, hashed)
+
+
+def client_row(client_order_id: str) -> bytes:
     """A CLIENT_ID row; without an id one that names none."""
     return _CLIENT_ID.pack(0, client_order_id.encode("ascii"), 0)
-
-
-def _requests_of_batch(doors: Doors, party: int, key: str, joined: bytes, orders: Sequence[PlaceOrder]) -> Any:
-    """A REQUEST row for each order: ids that follow from the key, and the hash of the whole batch.
-
-    The first has the id of the key itself, so that it is taken for every other command, too. A batch with one other
-    order is refused whole; that a batch grew at its end only this process would notice, so its keys are remembered.
-    """
-    request_id = request_id_of(party, key)
-    said = joined + "\0".join([order.client_order_id or "" for order in orders]).encode()
-    hashed = body_hash(said, b"")
-    known = doors.batch_keys.setdefault(request_id, hashed)
-    if len(doors.batch_keys) > BATCH_KEYS_MAX:
-        doors.batch_keys.popitem(last=False)
-    if known != hashed:
-        reason = Reason.REQUEST_ID_REUSED
-        raise problem_of(refuse(reason, "Idempotency-Key", "must be a new one for another body", key))
-    ids = [blake2b(request_id + at.to_bytes(4, "little"), digest_size=16).digest() for at in range(1, len(orders))]
-    return np.frombuffer(b"".join([_REQUEST.pack(0, one, hashed) for one in (request_id, *ids)]), REQUEST)
-
-
-# -- replies -----------------------------------------------------------------------------------------------------------
-
-
-def outcome(reply: OrderReply, body: dict[str, Any]) -> Outcome:
-    """The outcome of one command; of a refused one the body says where the refusal stands."""
-    if not reply.code:
-        return Outcome(body, None, reply.replayed, reply.position)
-    where = {"command": reply.command, "position": reply.position}
-    return Outcome(where, refused_by_log(reply.code), reply.replayed, reply.position)
-
-
-def refused_by_log(code: int) -> Problem:
-    """The problem of a result's code."""
-    reason = Reason(code)
-    field = _FIELDS.get(reason, "")
-    shown = shown_reason(reason)
-    kind = PROBLEMS[shown.code]
-    errors = (FieldError(f"/{field}", shown.code, shown.meaning),) if field else ()
-    return Problem(kind.status, shown.code, kind.title, shown.meaning, errors=errors)
-
-
-_FIELDS: Final[dict[Reason, str]] = {
-    Reason.UNKNOWN_SERIES: "series",
-    Reason.SERIES_HALTED: "series",
-    Reason.SERIES_ENDED: "series",
-    Reason.PRICE_OUT_OF_RANGE: "price",
-    Reason.LOTS_OUT_OF_RANGE: "quantity",
-    Reason.NOTIONAL_TOO_LARGE: "quantity",
-    Reason.INSUFFICIENT_FUNDS: "quantity",
-    Reason.INSUFFICIENT_UNITS: "quantity",
-    Reason.SUPPLY_EXHAUSTED: "quantity",
-    Reason.PROTECTION_REQUIRED: "price",
-    Reason.NOT_THE_ISSUER: "primary",
-    Reason.RESALE_NOT_ALLOWED: "side",
-    Reason.CLIENT_ORDER_ID_TAKEN: "client_order_id",
-    Reason.LOTS_NOT_REDUCIBLE: "reduce_by",
-}
-"""The field at fault of a result that the kernel refused."""
-
-
-def _refusal(reply: OrderReply) -> dict[str, Any]:
-    """Why an order of a batch was refused (`schemas.OrderRefused`)."""
-    found = refused_by_log(reply.code)
-    return {
-        "code": found.code,
-        "title": found.title,
-        "detail": found.detail,
-        "status": found.status,
-        "pointer": found.errors[0].pointer if found.errors else None,
-        "command": reply.command,
-        "position": reply.position,
-    }
-
-
-# -- reading bodies ----------------------------------------------------------------------------------------------------
-
-
-def _read_order(body: bytes | Mapping[str, Any]) -> PlaceOrder:
-    try:
-        return _ORDER_DECODER.decode(body) if isinstance(body, bytes) else msgspec.convert(body, PlaceOrder)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise why_not(body, schemas.PlaceOrder) from error
-
-
-def read_orders(body: bytes) -> list[PlaceOrder]:
-    """The orders of a batch. Raises Problem."""
-    try:
-        orders = _BATCH_DECODER.decode(body).orders
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise why_not(body, schemas.PlaceOrders) from error
-    if not 1 <= len(orders) <= schemas.BATCH_ORDERS_MAX:
-        raise why_not(body, schemas.PlaceOrders)
-    return orders
-
-
-def why_not(body: bytes | Mapping[str, Any], model: type[BaseModel]) -> Problem:
-    """What is wrong with a body that the typed decoder refused, in full and in the words of every other door."""
-    try:
-        model.model_validate(parse(body) if isinstance(body, bytes) else body)
-    except Problem as found:
-        return found
-    except ValidationError as error:
-        return validation_problem([{**found, "loc": ("body", *found["loc"])} for found in error.errors()])
-    raise AssertionError("the two schemas of an order disagree")

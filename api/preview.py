@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from api.doors import Doors
-from api.order_entry import PlaceOrder, enter
+from api.order_terms import PlaceOrder, Terms, terms_of
 from api.problems import problem_of
 from api.schemas.orders import PreviewOrder
 from api.series_facts import SeriesFact
 from domain.rejections import Reason, Refusal
 from domain.values import PPM, AccountKind, AccountRef, Role, SeriesPhase
 from ledger.effects import account_number
-from matching.layout import NONE
+from matching.layout import FLAG_PRIMARY, NONE, Side
 
 
 class _Rates(NamedTuple):
@@ -29,10 +29,10 @@ class _Rates(NamedTuple):
 def preview(doors: Doors, party: int, asked: PreviewOrder) -> dict[str, Any]:
     """The body of `api.schemas.orders.Preview`. Raises the Problems of an order that does not reach the log."""
     order = PlaceOrder(**asked.model_dump())
-    entry = enter(doors, party, order)
-    if isinstance(entry, Refusal):
-        raise problem_of(entry)
-    series, price, lots = entry.series, entry.price, entry.lots
+    terms = terms_of(doors, order)
+    if isinstance(terms, Refusal):
+        raise problem_of(terms)
+    series, price, lots = terms.series, terms.price, terms.lots
     buys = order.side == "buy"
     rates = _rates(doors, party, series, buys=buys, primary=order.primary)
     depth = doors.live.book(series.number)
@@ -68,7 +68,7 @@ def preview(doors: Doors, party: int, asked: PreviewOrder) -> dict[str, Any]:
         "available": written(available),
         "resting_quantity": series.quantity(left if rests else 0),
         "ahead_quantity": series.quantity(ahead),
-        "would_be_refused": _refusal(doors, party, entry, hold=hold, available=available),
+        "would_be_refused": _refusal(doors, party, terms, hold=hold, available=available),
         "position": depth.position,
     }
 
@@ -100,30 +100,30 @@ def _available(doors: Doors, party: int, asset: int) -> int:
     return 0 if number == NONE else int(tables.accounts[number]["available"])
 
 
-def _refusal(doors: Doors, party: int, entry: Any, *, hold: int, available: int) -> str | None:
+def _refusal(doors: Doors, party: int, terms: Terms, *, hold: int, available: int) -> str | None:
     """The code of the first rule that the order breaks, as `docs/reference/execution.md` orders them."""
-    order, series = entry.order, entry.series
+    series, price, lots = terms.series, terms.price, terms.lots
+    primary, sells = bool(terms.flags & FLAG_PRIMARY), terms.side == Side.SELL
     listed = series.listed
     row = doors.catalogue.series[series.number]
     who = doors.catalogue.parties[party]
     limits = doors.house.state.tables.series[series.number]
-    notional = entry.price * series.tick_minor * entry.lots
-    sells = order.side == "sell"
+    notional = price * series.tick_minor * lots
     rules = (
         (row.phase is SeriesPhase.ENDED, Reason.SERIES_ENDED),
         (row.phase is SeriesPhase.HALTED, Reason.SERIES_HALTED),
         (who.frozen, Reason.PARTY_FROZEN),
-        (not who.roles & (Role.DEVELOPER if order.primary else Role.TRADER), Reason.ROLE_REQUIRED),
-        (order.primary and not sells, Reason.COMMAND_MALFORMED),
-        (entry.price > listed.max_notional_minor // listed.tick_minor, Reason.PRICE_OUT_OF_RANGE),
-        (entry.lots > listed.max_order_lots, Reason.LOTS_OUT_OF_RANGE),
+        (not who.roles & (Role.DEVELOPER if primary else Role.TRADER), Reason.ROLE_REQUIRED),
+        (primary and not sells, Reason.COMMAND_MALFORMED),
+        (price > listed.max_notional_minor // listed.tick_minor, Reason.PRICE_OUT_OF_RANGE),
+        (lots > listed.max_order_lots, Reason.LOTS_OUT_OF_RANGE),
         (notional > listed.max_notional_minor, Reason.NOTIONAL_TOO_LARGE),
-        (order.primary and party != listed.issuer, Reason.NOT_THE_ISSUER),
-        (sells and not order.primary and not listed.resale_allowed, Reason.RESALE_NOT_ALLOWED),
+        (primary and party != listed.issuer, Reason.NOT_THE_ISSUER),
+        (sells and not primary and not listed.resale_allowed, Reason.RESALE_NOT_ALLOWED),
         (not sells and hold > available, Reason.INSUFFICIENT_FUNDS),
-        (sells and not order.primary and hold > available, Reason.INSUFFICIENT_UNITS),
+        (sells and not primary and hold > available, Reason.INSUFFICIENT_UNITS),
         (
-            order.primary and int(limits["issued"]) + int(limits["reserved"]) + entry.lots > listed.supply_cap_lots,
+            primary and int(limits["issued"]) + int(limits["reserved"]) + lots > listed.supply_cap_lots,
             Reason.SUPPLY_EXHAUSTED,
         ),
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import orjson
+
 from api.wire import CURRENCY, SERIES, format_price, number_of, public_id, tick_size
 from domain.events import SeriesListed
 from domain.rejections import Reason, Refusal, refuse
@@ -28,6 +30,8 @@ class SeriesFact:
         self.number = listed.series
         self.id = public_id(SERIES, listed.series)
         self.symbol = listed.symbol
+        self.named_json = f'"series":{orjson.dumps(self.id).decode()},"symbol":{orjson.dumps(self.symbol).decode()}'
+        """The members of an object that say which series it is about."""
         self.currency = listed.currency
         self.currency_id = public_id(CURRENCY, listed.currency)
         self.currency_code = code

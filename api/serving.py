@@ -25,6 +25,7 @@ from api.auth.store import AuthStore
 from api.bootstrap import House, continuing, generations
 from api.doors import Doors
 from api.follower_keeper import FollowerKeeper
+from api.http_protocol import HttpProtocol
 from api.live import Live
 from api.logs import logger
 from api.metrics import MeteredWriter, Metrics
@@ -145,7 +146,7 @@ async def _serve(doors: Doors, bound: socket.socket, on_open: Callable[[], None]
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=HttpProtocol,
             ws=WebSocketProtocol,
             ws_per_message_deflate=False,
             lifespan="on",

@@ -23,16 +23,10 @@ from api.authorization import authorize, principal_for
 from api.doors import Doors
 from api.json_bodies import require_json
 from api.middleware import REQUEST_ID
-from api.order_entry import (
-    CLIENT_PREFIX,
-    Outcome,
-    cancel_all,
-    cancel_one,
-    place_many,
-    place_one,
-    read_orders,
-    reduce_one,
-)
+from api.order_batches import place_many
+from api.order_entry import CLIENT_PREFIX, cancel_all, cancel_one, place_one, reduce_one
+from api.order_replies import Outcome
+from api.order_terms import read_orders
 from api.paging import Paging
 from api.preview import preview
 from api.problems import MEDIA_TYPE, problem, problem_body

@@ -1,4 +1,4 @@
-"""Orders, fills and what precedes them. `api.order_entry` reads `PlaceOrder` with msgspec under the same rules."""
+"""Orders, fills and what precedes them. `api.order_terms` reads `PlaceOrder` with msgspec under the same rules."""
 
 from __future__ import annotations
 

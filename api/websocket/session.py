@@ -22,10 +22,10 @@ from api.doors import Doors
 from api.live import PRIVATE, Channel, Key
 from api.live.tape import INTERVALS
 from api.middleware import request_id_of_scope
-from api.order_entry import Outcome
+from api.order_replies import Outcome
 from api.problems import Problem, problem, problem_body, problem_of
 from api.routes.orders import numbered
-from api.schemas.base import good, number
+from api.schemas.base import good
 from api.series_facts import SeriesFact
 from api.websocket.outbox import Outbox
 from api.websocket.replay import REPLAYED, replay
@@ -45,7 +45,7 @@ from api.websocket.requests import (
     Unsubscribe,
     read,
 )
-from api.wire import ORDER, PARTY, public_id, rfc3339
+from api.wire import PARTY, public_id, rfc3339
 from domain.rejections import Reason, refuse
 
 OWN_ORDERS_MAX: Final = 10_000
@@ -218,9 +218,8 @@ class Session:
 
     async def _place(self, request: Place) -> Outcome:
         outcome = await order_entry.place_one(self._doors, self.principal, request.order, request.idempotency_key)
-        rests = outcome.refused is None and outcome.body.get("status") == "open"
-        if rests and len(self._own_orders) <= OWN_ORDERS_MAX:
-            self._own_orders.add(number(ORDER, outcome.body["id"], "id"))
+        if outcome.resting and len(self._own_orders) <= OWN_ORDERS_MAX:
+            self._own_orders.add(outcome.resting)
         return outcome
 
     async def _cancel(self, request: Cancel) -> Outcome:

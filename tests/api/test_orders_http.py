@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from api import order_entry
+from api import order_terms
 from api.problems import MEDIA_TYPE, Problem
 from api.schemas import orders as schemas
 from ledger.sequencer import SequencerStopped
@@ -534,11 +534,11 @@ def test_the_hot_path_reads_the_orders_that_the_published_schema_reads(body: Any
         read = schemas.PlaceOrder.model_validate(json.loads(raw))
     except ValidationError:
         with pytest.raises(msgspec.MsgspecError):
-            order_entry._ORDER_DECODER.decode(raw)
+            order_terms._ORDER_DECODER.decode(raw)
         with pytest.raises(Problem):
-            order_entry._read_order(raw)
+            order_terms.read_order(raw)
     else:
-        decoded = order_entry._read_order(raw)
+        decoded = order_terms.read_order(raw)
         assert msgspec.to_builtins(decoded) == read.model_dump()
 
 
@@ -546,6 +546,6 @@ def test_the_two_schemas_have_the_same_fields_and_defaults() -> None:
     published = {
         name: field.default for name, field in schemas.PlaceOrder.model_fields.items() if not field.is_required()
     }
-    hot = {field.name: field.default for field in msgspec.structs.fields(order_entry.PlaceOrder) if not field.required}
+    hot = {field.name: field.default for field in msgspec.structs.fields(order_terms.PlaceOrder) if not field.required}
     assert published == hot
-    assert set(schemas.PlaceOrder.model_fields) == {f.name for f in msgspec.structs.fields(order_entry.PlaceOrder)}
+    assert set(schemas.PlaceOrder.model_fields) == {f.name for f in msgspec.structs.fields(order_terms.PlaceOrder)}
