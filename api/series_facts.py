@@ -6,6 +6,7 @@ same few prices and quantities come again and again.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
@@ -43,7 +44,12 @@ class SeriesFact:
         self._lot_units, self._lot_decimals = int(whole + decimals), len(decimals)
         self._prices: dict[str, int] = {}
         self._quantities: dict[str, int] = {}
-        self._texts: tuple[dict[int, str], dict[int, str], dict[int, str]] = ({}, {}, {})
+        self.price = _Texts(lambda ticks: format_price(ticks, listed.tick_minor, exponent)).__getitem__
+        """The text of a price in ticks."""
+        self.quantity = _Texts(lambda lots: format_money(lots * self._lot_units, self._lot_decimals)).__getitem__
+        """The text of a quantity in lots."""
+        self.money = _Texts(lambda amount_minor: format_money(amount_minor, exponent)).__getitem__
+        """The text of an amount in minor units."""
 
     def ticks(self, text: object, field: str = "price") -> int | Refusal:
         """A price in ticks."""
@@ -59,25 +65,19 @@ class SeriesFact:
             return known
         return _remember(self._quantities, text, parse_quantity(text, self.lot_size, field=field))
 
-    def price(self, ticks: int) -> str:
-        texts = self._texts[0]
-        return texts.get(ticks) or _kept(texts, ticks, format_price(ticks, self.tick_minor, self.exponent))
 
-    def quantity(self, lots: int) -> str:
-        texts = self._texts[1]
-        return texts.get(lots) or _kept(texts, lots, format_money(lots * self._lot_units, self._lot_decimals))
+class _Texts(dict[int, str]):
+    """Texts of numbers, made when they are first asked for. Any thread may ask: two that meet make a text twice."""
 
-    def money(self, amount_minor: int) -> str:
-        texts = self._texts[2]
-        return texts.get(amount_minor) or _kept(texts, amount_minor, format_money(amount_minor, self.exponent))
+    def __init__(self, text_of: Callable[[int], str]) -> None:
+        super().__init__()
+        self._text_of = text_of
 
-
-def _kept(memory: dict[int, str], number: int, text: str) -> str:
-    """Any thread may do this: two that meet make a text twice."""
-    if len(memory) >= REMEMBERED_MAX:
-        memory.clear()
-    memory[number] = text
-    return text
+    def __missing__(self, number: int) -> str:
+        if len(self) >= REMEMBERED_MAX:
+            self.clear()
+        text = self[number] = self._text_of(number)
+        return text
 
 
 def _remember(memory: dict[str, int], text: object, number: int | Refusal) -> int | Refusal:
