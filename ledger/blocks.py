@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -152,9 +153,13 @@ def decode_block(state: bytes | memoryview | bytearray) -> Block:
 def chain(running_hash: bytes, position: int, stream: str, version: int, topic: str, state: Any) -> bytes:
     """The running hash with one more entry: SHA-256 of the hash so far, position, version, stream, topic, H(state)."""
     digest = hashlib.sha256(running_hash)
-    digest.update(position.to_bytes(8, "little") + version.to_bytes(8, "little"))
-    for text in (stream, topic):
-        raw = text.encode()
-        digest.update(len(raw).to_bytes(4, "little") + raw)
+    digest.update(position.to_bytes(8, "little") + version.to_bytes(8, "little") + _counted(stream) + _counted(topic))
     digest.update(hashlib.sha256(state).digest())
     return digest.digest()
+
+
+@lru_cache(maxsize=1_024)
+def _counted(text: str) -> bytes:
+    """The length of a text and its bytes."""
+    raw = text.encode()
+    return len(raw).to_bytes(4, "little") + raw

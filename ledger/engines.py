@@ -358,6 +358,9 @@ class PostgresDatabase:
 
     def close(self) -> None:
         if self._proxy is not None:
+            # The server notices some time later that a session ended; the next writer shall not have to wait for that.
+            with contextlib.suppress(Exception):
+                self._execute("SELECT pg_advisory_unlock_all()")
             # Closed, not given back: the lock lives as long as the session.
             self._proxy.invalidate()
             self._proxy = None

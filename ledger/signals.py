@@ -83,10 +83,12 @@ class SocketSignals:
         self._socket.setblocking(False)
 
     def announce(self) -> None:
+        if not os.path.isdir(self._folder):
+            return  # Nobody ever listened here, and to ask costs less than an exception.
         try:
             names = os.listdir(self._folder)
         except OSError:
-            return  # Nobody ever listened here.
+            return
         for name in names:
             address = f"{self._folder}/{name}"
             try:

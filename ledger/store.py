@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from ledger.blocks import GENESIS_HASH, TOPIC, Block, chain, decode_block, seal
@@ -32,7 +32,10 @@ class Appended(NamedTuple):
 
 
 class Append:
-    """Entries on their way into the log together; their positions are final once it is committed."""
+    """Entries on their way into the log together; their positions are final once it is committed.
+
+    Whoever adds them commits them, or abandons them on the way out of an exception.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -131,16 +134,6 @@ class Store:
             self.blocks = self.committed_blocks = last.version
             self.epoch = int(decode_block(last.state).header["epoch"]) + 1
             self.running_hash = hash_after(last)
-
-    @contextmanager
-    def append(self) -> Iterator[Append]:
-        """Entries that are to be in the log together; whoever adds them commits them."""
-        append = Append(self)
-        try:
-            yield append
-        except BaseException:
-            append.abandon()
-            raise
 
     def read(self, start: int = 1, stop: int | None = None) -> Iterator[Appended]:
         """Entries from position `start` to `stop` (inclusive; to the end without it), in bounded memory."""

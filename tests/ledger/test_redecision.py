@@ -24,7 +24,7 @@ from ledger.mapper import from_entry, to_entry
 from ledger.movements import NO_LEGS
 from ledger.recorder import LogRecorder
 from ledger.sequencer import Ask, Reply
-from ledger.store import Appended, Store
+from ledger.store import Append, Appended, Store
 from ledger.verifier import verify
 from matching.layout import Kind, Section, Side
 from tests.simulation.market import (
@@ -47,18 +47,18 @@ def forged(desk: Desk, forge: Forge, *, drop_block: Callable[[Appended], bool] =
     """A copy of the desk's log in which facts are what `forge` makes of them (None: left out), chained anew."""
     store = Store(LogRecorder("sqlite://"))
     versions: dict[str, int] = {}
-    with store.append() as append:
-        for entry in desk.store.read():
-            if entry.topic == TOPIC:
-                if not drop_block(entry):
-                    append.block(resealed(entry.state))
-                continue
-            changed = forge(*from_entry(entry.stream, entry.version, entry.topic, entry.state))
-            if changed is not None:
-                versions[entry.stream] = versions.get(entry.stream, 0) + 1
-                topic, state = to_entry(entry.stream, versions[entry.stream], *changed, desk.keys.seal)
-                append.fact(entry.stream, versions[entry.stream], topic, state)
-        append.commit()
+    append = Append(store)
+    for entry in desk.store.read():
+        if entry.topic == TOPIC:
+            if not drop_block(entry):
+                append.block(resealed(entry.state))
+            continue
+        changed = forge(*from_entry(entry.stream, entry.version, entry.topic, entry.state))
+        if changed is not None:
+            versions[entry.stream] = versions.get(entry.stream, 0) + 1
+            topic, state = to_entry(entry.stream, versions[entry.stream], *changed, desk.keys.seal)
+            append.fact(entry.stream, versions[entry.stream], topic, state)
+    append.commit()
     return store
 
 
@@ -197,19 +197,19 @@ def test_a_system_cancel_that_nothing_made_due_is_found(desk: Desk) -> None:
     assert (at, leg_at) == (1, 0)
     sections = dict(desk.state.outcome())
     sections[Section.COMMANDS] = forged_rows
-    with desk.store.append() as append:
-        append.block(
-            encode_block(
-                sections,
-                shard=0,
-                epoch=desk.store.epoch,
-                first_at_ns=START_NS,
-                last_at_ns=START_NS,
-                first_command=int(forged_rows["command"][0]),
-                active_command=0,
-                continues=False,
-            )
+    append = Append(desk.store)
+    append.block(
+        encode_block(
+            sections,
+            shard=0,
+            epoch=desk.store.epoch,
+            first_at_ns=START_NS,
+            last_at_ns=START_NS,
+            first_command=int(forged_rows["command"][0]),
+            active_command=0,
+            continues=False,
         )
-        append.commit()
+    )
+    append.commit()
     with pytest.raises(Disagreement, match="without a fact"):
         verify(desk.store, LIMITS)
