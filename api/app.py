@@ -154,6 +154,8 @@ async def _validation_failed(request: Request, error: Any) -> Response:
 async def _not_here(request: Request, error: Any) -> Response:
     if error.status_code == 405:
         return await _answered(request, problem("method_not_allowed", headers=error.headers))
+    if error.status_code == 404 and pages.wants_page(request):
+        return await pages.nothing_here(request)
     if error.status_code == 404:
         return await _answered(request, problem("not_found"))
     return await _answered(request, problem("malformed_json", str(error.detail)))

@@ -76,6 +76,21 @@ def _query(on: Screen) -> dict[str, str]:
     return dict(on.request.query_params)
 
 
+async def nothing_here(request: Request) -> Response:
+    """The page for an address where nothing is. Raises the Problems of who may not ask."""
+    on = await screen(request, await principal_for("page.read")(request))
+    return on.problem(404, on.t("problem.not_found"), on.t("problem.not_found_detail"), "not_found")
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person asks, with a browser, for something outside of the API."""
+    path, accepted = request.url.path, request.headers.get("accept", "")
+    return request.method == "GET" and not path.startswith(_FOR_PROGRAMS) and "text/html" in accepted
+
+
+_FOR_PROGRAMS: Final = ("/v1/", "/assets/", "/static/")
+
+
 def _is_part(request: Request) -> bool:
     """Whether htmx asks for a part, and not for a page out of the history."""
     return request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers

@@ -149,3 +149,13 @@ def test_what_is_not_here_is_a_problem(house: RunningDoors, method: str, address
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_a_browser_is_shown_a_page_for_an_address_where_nothing_is(house: RunningDoors) -> None:
+    browsers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    shown = house.client().get("/nothing", headers=browsers)
+    assert shown.status_code == 404
+    assert shown.headers["content-type"].startswith("text/html") and "There is nothing here" in shown.text
+    for address, headers in (("/v1/nothing", browsers), ("/nothing", {"Accept": "*/*"}), ("/static/x/y", browsers)):
+        told = house.client().get(address, headers=headers)
+        assert told.status_code == 404 and "text/html" not in told.headers.get("content-type", ""), address
