@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api import wire
 from api.auth.principal import Principal
 from api.paging import Paging
-from api.replies import After, Cursor, IdempotencyKey, Limit, as_of, doors_of, record, reply
+from api.replies import After, Cursor, IdempotencyKey, Limit, as_of, doors_of, record
 from api.routes.registry import (
     RECORDED,
     DatasetPath,
@@ -19,9 +19,9 @@ from api.routes.registry import (
     action,
     filter_number,
     found,
-    found_row,
     router_of,
 )
+from api.routes.showing import Named, show, show_below
 from api.schemas.base import Page, PartyId
 from api.schemas.datasets import Dataset, DatasetVersion, NewDataset, NewDatasetVersion, Withdrawing
 from api.wire import public_id
@@ -75,11 +75,7 @@ async def get_dataset(
     after: After = None,
 ) -> Response:
     """One data set."""
-    doors = doors_of(request)
-    number = found(wire.DATASET, dataset)
-    await as_of(doors, after)
-    row = found_row(await doors.reads.ask(assets.dataset, number))
-    return reply(dataset_body(row), position=doors.reads.position())
+    return await show(request, Named(wire.DATASET, dataset, assets.dataset), dataset_body, after)
 
 
 @router.post("/datasets/{dataset}/versions", **RECORDED)
@@ -106,13 +102,17 @@ async def list_dataset_versions(
     limit: Limit = 100,
 ) -> Response:
     """Versions of a data set by number."""
-    doors = doors_of(request)
-    number = found(wire.DATASET, dataset)
-    paging = Paging(doors, limit, cursor, {"dataset": dataset}, address=f"/v1/datasets/{dataset}/versions")
-    await as_of(doors, after)
-    found_row(await doors.reads.ask(assets.dataset, number))
-    rows = await paging.rows(assets.versions_of_dataset, number)
-    return paging.reply(rows, dataset_version_body, lambda row: row.dataset_version)
+    owner = ("dataset", Named(wire.DATASET, dataset, assets.dataset))
+    return await show_below(
+        request,
+        owner,
+        assets.versions_of_dataset,
+        dataset_version_body,
+        "dataset_version",
+        after=after,
+        cursor=cursor,
+        limit=limit,
+    )
 
 
 @router.get("/dataset_versions/{dataset_version}", response_model=DatasetVersion)
@@ -123,11 +123,9 @@ async def get_dataset_version(
     after: After = None,
 ) -> Response:
     """One version of a data set."""
-    doors = doors_of(request)
-    number = found(wire.DATASET_VERSION, dataset_version)
-    await as_of(doors, after)
-    row = found_row(await doors.reads.ask(assets.dataset_version, number))
-    return reply(dataset_version_body(row), position=doors.reads.position())
+    return await show(
+        request, Named(wire.DATASET_VERSION, dataset_version, assets.dataset_version), dataset_version_body, after
+    )
 
 
 @router.post("/dataset_versions/{dataset_version}/publish", **RECORDED)

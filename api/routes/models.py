@@ -23,6 +23,7 @@ from api.routes.registry import (
     found_row,
     router_of,
 )
+from api.routes.showing import Named, show, show_below
 from api.schemas.base import Page, PartyId
 from api.schemas.models import (
     Lineage,
@@ -90,10 +91,7 @@ async def get_model(
     request: Request, _principal: Annotated[Principal, action("models.read")], model: ModelPath, after: After = None
 ) -> Response:
     """One model."""
-    doors = doors_of(request)
-    number = found(wire.MODEL, model)
-    await as_of(doors, after)
-    return reply(model_body(found_row(await doors.reads.ask(assets.model, number))), position=doors.reads.position())
+    return await show(request, Named(wire.MODEL, model, assets.model), model_body, after)
 
 
 @router.post("/models/{model}/versions", **RECORDED)
@@ -120,13 +118,17 @@ async def list_model_versions(
     limit: Limit = 100,
 ) -> Response:
     """Versions of a model by number."""
-    doors = doors_of(request)
-    number = found(wire.MODEL, model)
-    paging = Paging(doors, limit, cursor, {"model": model}, address=f"/v1/models/{model}/versions")
-    await as_of(doors, after)
-    found_row(await doors.reads.ask(assets.model, number))
-    rows = await paging.rows(assets.versions_of_model, number)
-    return paging.reply(rows, model_version_body, lambda row: row.model_version)
+    owner = ("model", Named(wire.MODEL, model, assets.model))
+    return await show_below(
+        request,
+        owner,
+        assets.versions_of_model,
+        model_version_body,
+        "model_version",
+        after=after,
+        cursor=cursor,
+        limit=limit,
+    )
 
 
 @router.post("/models/{model}/training_runs", **RECORDED)
@@ -153,13 +155,10 @@ async def list_training_runs(
     limit: Limit = 100,
 ) -> Response:
     """Training runs of a model by number."""
-    doors = doors_of(request)
-    number = found(wire.MODEL, model)
-    paging = Paging(doors, limit, cursor, {"model": model}, address=f"/v1/models/{model}/training_runs")
-    await as_of(doors, after)
-    found_row(await doors.reads.ask(assets.model, number))
-    rows = await paging.rows(assets.runs_of_model, number)
-    return paging.reply(rows, training_run_body, lambda row: row.training_run)
+    owner = ("model", Named(wire.MODEL, model, assets.model))
+    return await show_below(
+        request, owner, assets.runs_of_model, training_run_body, "training_run", after=after, cursor=cursor, limit=limit
+    )
 
 
 @router.get("/training_runs/{training_run}", response_model=TrainingRun)
@@ -170,11 +169,7 @@ async def get_training_run(
     after: After = None,
 ) -> Response:
     """One training run."""
-    doors = doors_of(request)
-    number = found(wire.TRAINING_RUN, training_run)
-    await as_of(doors, after)
-    row = found_row(await doors.reads.ask(assets.training_run, number))
-    return reply(training_run_body(row), position=doors.reads.position())
+    return await show(request, Named(wire.TRAINING_RUN, training_run, assets.training_run), training_run_body, after)
 
 
 @router.get("/model_versions/{model_version}", response_model=ModelVersion)
@@ -185,11 +180,9 @@ async def get_model_version(
     after: After = None,
 ) -> Response:
     """One version of a model."""
-    doors = doors_of(request)
-    number = found(wire.MODEL_VERSION, model_version)
-    await as_of(doors, after)
-    row = found_row(await doors.reads.ask(assets.model_version, number))
-    return reply(model_version_body(row), position=doors.reads.position())
+    return await show(
+        request, Named(wire.MODEL_VERSION, model_version, assets.model_version), model_version_body, after
+    )
 
 
 @router.get("/model_versions/{model_version}/lineage", response_model=Lineage)

@@ -13,7 +13,8 @@ from api.doors import Doors
 from api.paging import Paging
 from api.problems import problem
 from api.replies import After, Cursor, IdempotencyKey, Limit, as_of, doors_of, record, reply
-from api.routes.registry import RECORDED, SeriesPath, action, filter_country, filter_number, found, found_row, router_of
+from api.routes.registry import RECORDED, SeriesPath, action, filter_country, filter_number, found, router_of
+from api.routes.showing import Named, show
 from api.schemas.base import CurrencyName, ModelId, Page, PartyId, TermsId, good
 from api.schemas.parties import Country
 from api.schemas.series import (
@@ -144,11 +145,7 @@ async def get_series(
     request: Request, _principal: Annotated[Principal, action("series.read")], series: SeriesPath, after: After = None
 ) -> Response:
     """One series, with the sizes that prices and quantities of orders keep to."""
-    doors = doors_of(request)
-    number = found(wire.SERIES, series)
-    await as_of(doors, after)
-    row = found_row(await doors.reads.ask(assets.series_row, number))
-    return reply(series_body(row), position=doors.reads.position())
+    return await show(request, Named(wire.SERIES, series, assets.series_row), series_body, after)
 
 
 @router.post("/series/{series}/halt", **RECORDED)

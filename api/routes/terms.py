@@ -11,8 +11,9 @@ from starlette.responses import Response
 from api import wire
 from api.auth.principal import Principal
 from api.paging import Paging
-from api.replies import After, Cursor, IdempotencyKey, Limit, as_of, doors_of, record, reply
-from api.routes.registry import RECORDED, TermsPath, action, filter_number, found, found_row, router_of
+from api.replies import After, Cursor, IdempotencyKey, Limit, as_of, doors_of, record
+from api.routes.registry import RECORDED, TermsPath, action, filter_number, router_of
+from api.routes.showing import Named, show
 from api.schemas.base import Page, PartyId
 from api.schemas.terms import NewTerms, Terms
 from api.wire import public_id, rfc3339
@@ -56,11 +57,7 @@ async def get_terms(
     request: Request, _principal: Annotated[Principal, action("terms.read")], terms: TermsPath, after: After = None
 ) -> Response:
     """One set of terms."""
-    doors = doors_of(request)
-    number = found(wire.TERMS, terms)
-    await as_of(doors, after)
-    row = found_row(await doors.reads.ask(assets.terms_row, number))
-    return reply(terms_body(row), position=doors.reads.position())
+    return await show(request, Named(wire.TERMS, terms, assets.terms_row), terms_body, after)
 
 
 def terms_body(row: Any) -> dict[str, Any]:
