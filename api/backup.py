@@ -37,6 +37,7 @@ from ledger.copy_binary import RecordedEntry
 from ledger.engines import open_engine
 from ledger.outages import SchemaMissing
 from ledger.schema import REVISION
+from ledger.snapshots import sync_folder
 from ledger.store import Store, hash_after
 
 FORMAT: Final = 1
@@ -104,7 +105,7 @@ def back_up(where: Places, target: Path, *, made_at: str) -> Manifest:
     )
     with _durable(target / MANIFEST) as out:
         out.write(json.dumps(asdict(manifest), indent=2).encode() + b"\n")
-    _sync_folder(target)
+    sync_folder(target)
     return manifest
 
 
@@ -235,9 +236,9 @@ def restored(backup: Path, manifest: Manifest, where: Places) -> Iterator[Places
         if AUTH in manifest.files:
             _load_auth(backup / AUTH, staged)
         yield staged
-        _sync_folder(waiting)
+        sync_folder(waiting)
         waiting.replace(where.data)
-        _sync_folder(where.data.parent)
+        sync_folder(where.data.parent)
     except BaseException:
         shutil.rmtree(waiting, ignore_errors=True)
         raise
@@ -345,11 +346,3 @@ def _durable(file: Path) -> Iterator[IO[bytes]]:
         yield out
         out.flush()
         os.fsync(out.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -28,6 +28,7 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from api.wire import MONTHS
 from domain.catalogue import Catalogue
 from domain.commands import (
     Command,
@@ -575,21 +576,7 @@ def _withdrawal(lined: _Lined, today: str) -> Step:
     )
 
 
-_MONTHS: Final = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-_MONTH_AND_YEAR: Final = re.compile(rf"({'|'.join(_MONTHS)}) ([0-9]{{4}})")
+_MONTH_AND_YEAR: Final = re.compile(rf"({'|'.join(MONTHS)}) ([0-9]{{4}})")
 
 
 def stated_day(note: str) -> str | None:
@@ -600,7 +587,7 @@ def stated_day(note: str) -> str | None:
     found = _MONTH_AND_YEAR.search(note)
     if found is None:
         return None
-    year, month = int(found[2]), _MONTHS.index(found[1]) + 1
+    year, month = int(found[2]), MONTHS.index(found[1]) + 1
     return f"{year:04d}-{month:02d}-{monthrange(year, month)[1]:02d}" if year else None
 
 

@@ -8,17 +8,17 @@ from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
-from pydantic import BaseModel, Field, JsonValue
 from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
 from api.auth.principal import Principal
 from api.authorization import RULES, action_of
-from api.problems import MEDIA_TYPE, PROBLEMS
+from api.problems import MEDIA_TYPE
 from api.replies import reply
 from api.routes.registry import action, router_of
 from api.schemas.market import Book
 from api.schemas.orders import BatchResults, OrderAccepted, PlaceOrder, PlaceOrders
+from api.schemas.problems import ProblemBody
 from domain.permissions import role_words
 
 VERSION: Final = "1.0.0"
@@ -33,28 +33,6 @@ async def openapi_document(request: Request, _principal: Annotated[Principal, ac
     """This description."""
     # It takes seconds to make, once.
     return reply(await asyncio.to_thread(request.app.openapi))
-
-
-class ProblemError(BaseModel):
-    pointer: str = Field(description="JSON pointer into the body, or the name of a parameter.")
-    code: str
-    detail: str
-
-
-class ProblemBody(BaseModel):
-    """RFC 9457. `type` is a page about the code."""
-
-    type: str
-    title: str
-    status: int
-    code: str = Field(json_schema_extra={"enum": list[JsonValue](sorted(PROBLEMS))})
-    detail: str | None = None
-    instance: str
-    request_id: str
-    errors: list[ProblemError] | None = None
-    retry_after_ms: int | None = None
-    command: int | None = Field(default=None, description="Of an order that the log refused.")
-    position: int | None = Field(default=None, description="Of the log entry that holds the refusal.")
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

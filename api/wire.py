@@ -135,6 +135,23 @@ def at_ns_of(text: object, field: str) -> int | Refusal:
     return at_ns
 
 
+MONTHS: Final = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+"""In English, whatever the locale."""
+
+
 # -- amounts -----------------------------------------------------------------------------------------------------------
 
 

@@ -63,7 +63,7 @@ class Snapshots:
             out.flush()
             os.fsync(out.fileno())
         waiting.replace(file)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         for old in sorted(self.folder.glob(f"*{SUFFIX}"))[:-KEEP]:
             old.unlink()
         return file
@@ -128,7 +128,7 @@ def _has_layouts_of_today(arrays: dict[str, Any]) -> bool:
     return all(arrays[f"state_{name}"].dtype == rows.dtype for name, rows in State(SMALLEST).arrays())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:

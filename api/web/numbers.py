@@ -8,24 +8,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Final
 
+from api.wire import MONTHS
 from domain.values import PPB, PPM, format_money, format_quantity
 
 MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "–"
-_MONTHS: Final = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _NS: Final = 1_000_000_000
 
 
@@ -84,16 +71,16 @@ class Numbers:
         day = date.fromisoformat(text)
         if self.language == "zh":
             return f"{day.year}年{day.month}月{day.day}日"
-        return f"{day.day} {_MONTHS[day.month - 1][:3]} {day.year}"
+        return f"{day.day} {MONTHS[day.month - 1][:3]} {day.year}"
 
     def month(self, text: str) -> str:
         """A month such as 2026-11."""
         year, month = (int(part) for part in text.split("-"))
-        return f"{year}年{month}月" if self.language == "zh" else f"{_MONTHS[month - 1]} {year}"
+        return f"{year}年{month}月" if self.language == "zh" else f"{MONTHS[month - 1]} {year}"
 
     def month_short(self, text: str) -> str:
         month = int(text.split("-")[1])
-        return f"{month}月" if self.language == "zh" else _MONTHS[month - 1][:3]
+        return f"{month}月" if self.language == "zh" else MONTHS[month - 1][:3]
 
     def day_of(self, at_ns: int) -> str:
         """The UTC day of a time."""

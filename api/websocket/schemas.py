@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, JsonValue, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from api.problems import PROBLEMS
 from api.schemas.base import Counter, CurrencyId, Decimal, OrderId, Out, PartyId, SeriesId, Time
 from api.schemas.market import Candle, Day, Trade
 from api.schemas.orders import (
@@ -21,6 +20,7 @@ from api.schemas.orders import (
     SideName,
     TimeInForceName,
 )
+from api.schemas.problems import ProblemBody
 from api.websocket.requests import Interval, RequestId
 
 Level = Annotated[
@@ -205,35 +205,13 @@ class Accepted(Out):
     result: OrderAccepted | OrderChanged | OrdersCanceled | None = None
 
 
-class SocketProblemError(Out):
-    pointer: str = Field(description="JSON pointer into the message, or into the order.")
-    code: str
-    detail: str
-
-
-class SocketProblem(Out):
-    """RFC 9457, as over HTTP. `type` is a page about the code."""
-
-    type: str
-    title: str
-    status: int
-    code: str = Field(json_schema_extra={"enum": list[JsonValue](sorted(PROBLEMS))})
-    detail: str | None = None
-    instance: str
-    request_id: str
-    errors: list[SocketProblemError] | None = None
-    retry_after_ms: int | None = None
-    command: int | None = Field(default=None, description="Of an order command that the log refused.")
-    position: int | None = Field(default=None, description="Of the log entry that holds the refusal.")
-
-
 class Refused(Out):
     """The answer to a request that was not."""
 
     op: str | None
     ok: Literal[False]
     req_id: RequestId | None = None
-    problem: SocketProblem
+    problem: ProblemBody
 
 
 Sent: TypeAlias = (
