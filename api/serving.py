@@ -143,30 +143,21 @@ async def _serve(doors: Doors, bound: socket.socket, on_open: Callable[[], None]
     app = create_app(doors)
     if doors.house.metrics is not None:
         app.router.routes.append(metrics_route(doors.house.metrics))
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http=HttpProtocol,
-            ws=WebSocketProtocol,
-            ws_per_message_deflate=False,
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=BACKLOG,
-            limit_concurrency=settings.connections_max,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            ws_max_size=MESSAGE_BYTES_MAX,
-            ws_ping_interval=PING_SECONDS,
-            ws_ping_timeout=PING_SECONDS,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=list(settings.trusted_proxies),
-            ssl_certfile=settings.tls_certificate,
-            ssl_keyfile=settings.tls_key,
-        ),
-        on_open,
+    config = uvicorn.Config(
+        app,
+        ws=WebSocketProtocol,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        ws_max_size=MESSAGE_BYTES_MAX,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        **server_options(settings),
     )
+    server = _Server(config, on_open)
     watch = asyncio.create_task(_watch(doors, keeper))
     try:
         await server.serve([bound])
@@ -174,6 +165,20 @@ async def _serve(doors: Doors, bound: socket.socket, on_open: Callable[[], None]
         watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watch
+
+
+def server_options(settings: Settings) -> dict[str, Any]:
+    """What a server of HTTP is told; a bare one to compare with is told the same."""
+    return {
+        "http": HttpProtocol,
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "backlog": BACKLOG,
+        "limit_concurrency": settings.connections_max,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "timeout_graceful_shutdown": DRAIN_SECONDS,
+    }
 
 
 class _Server(uvicorn.Server):

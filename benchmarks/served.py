@@ -29,7 +29,7 @@ from api.bootstrap import House
 from api.cli import main as tallystick
 from api.metrics import MeteredWriter
 from api.schemas.orders import PlaceOrder
-from api.serving import BACKLOG, DRAIN_SECONDS, KEEP_ALIVE_SECONDS
+from api.serving import BACKLOG, server_options
 from api.settings import Settings
 from benchmarks.load import Worker
 
@@ -145,20 +145,9 @@ def _serve_bare(connection: Connection, accepted: bytes, book: bytes) -> None:
     settings = Settings()
     bound = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
     connection.send(bound.getsockname()[1])
-    config = uvicorn.Config(
-        _bare_app(accepted, book),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=BACKLOG,
-        limit_concurrency=settings.connections_max,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
+    # uvicorn's own HTTP, as a bare route would be served.
+    options = server_options(settings) | {"http": "httptools"}
+    config = uvicorn.Config(_bare_app(accepted, book), loop="uvloop", ws="none", lifespan="off", **options)
     uvicorn.Server(config).run([bound])
 
 
