@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from sqlalchemy import Connection, Index, Row, Select, Table, func, literal_column, or_, select
 
 from domain import events
@@ -207,10 +208,11 @@ class Compliance:
         header = block.header
         results = block.rows(Section.RESULTS)
         counts = {name: len(block.rows(section)) for name, section in COUNTED.items()}
-        counts["refused"] = int((results["code"] != 0).sum())
+        counts["refused"] = int(np.count_nonzero(results["code"]))
         commands = block.rows(Section.COMMANDS)
         counts["last_command"] = int(commands["command"][-1]) if len(commands) else 0
         self._rows.put(
+            **_NO_SUBJECTS,
             position=position,
             kind=FLOW,
             stream=f"shard-{int(header['shard'])}",
@@ -219,12 +221,14 @@ class Compliance:
             actor=HOUSE,
             cause=None,
             request_id=None,
-            **Subjects()._asdict(),
             number=int(header["block"]),
             commands=len(commands),
             text=None,
             detail=compact(counts),
         )
+
+
+_NO_SUBJECTS: Final = Subjects()._asdict()
 
 
 def subjects_of(known: Known, fact: Fact) -> Subjects:
