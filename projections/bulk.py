@@ -1,7 +1,8 @@
 """Writing many rows at once, from columns: the read models' only way into their tables.
 
-SQLite takes rows through a prepared statement, rows of integers many at a time. PostgreSQL takes them by COPY: integer columns in its binary format,
-made by numpy without a Python object per value, others in its text format; few rows go as arrays of one statement.
+SQLite takes rows through a prepared statement, rows of integers many at a time. PostgreSQL takes them by COPY: integer
+columns in its binary format, made by numpy without a Python object per value, others in its text format; few rows go
+as arrays of one statement.
 """
 
 from __future__ import annotations

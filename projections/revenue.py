@@ -234,19 +234,29 @@ class Revenue:
                 rows["day_ends_ns"][rows["first_position"] != 0] = ends_ns
 
     def fold(self, batch: Batch) -> None:
-        given = self._splits.given(batch.flow)
+        # Nothing else of a block changes what is split or owed.
+        rows = batch.flow.rows
+        given = None
+        if len(rows.trades) or len(rows.movements) or len(rows.shares) or len(rows.suspense):
+            given = self._splits.given(batch.flow)
         done = 0
         for position, envelope, fact in batch.facts:
             if isinstance(fact, _TAKEN):
-                before = int(np.searchsorted(given.positions, position))
-                self._splits.fold(given, done, before)
+                if given is not None:
+                    before = int(np.searchsorted(given.positions, position))
+                    self._splits.fold(given, done, before)
+                    done = before
                 self._fact(position, envelope, fact)
-                done = before
-        self._splits.fold(given, done, len(given.positions))
+        if given is not None:
+            self._splits.fold(given, done, len(given.positions))
 
     def write(self, connection: Connection) -> None:
         for rows in (self._agreements, self._weights, self._ways, self._failures):
             rows.write(connection)
+        if self._splits.changed:
+            self._write_splits(connection)
+
+    def _write_splits(self, connection: Connection) -> None:
         splits = self._splits
         self._write_series(connection, splits.changed_series())
         insert(connection, revenue_lines, columns_of(splits.new("lines")))

@@ -55,6 +55,8 @@ class RevenueFold:
         )
         rows = [np.zeros(_SMALLEST, dtype) for dtype in _OUTS.values()]
         self._out = Out._make([*rows, np.zeros(len(_OUTS), np.int64)])
+        self.changed = False
+        """Whether there may be rows that were not written."""
         self._waterfalls = 0
         self._weights = 0
         self._payees_max = 0
@@ -68,10 +70,12 @@ class RevenueFold:
         row["series"] = series
         row["position"] = position
         row["changed"] = 1
+        self.changed = True
 
     def slot(self, series: int, payee: int, position: int) -> int:
         """Number of the row of `memory.payees`, which is new if the payee was none of the series before."""
         self._make_room_for_payees(1)
+        self.changed = True
         return slot_of(self.memory, series, payee, position)
 
     def add_waterfall(self, series: int, version: int, weights: Sequence[tuple[int, int]]) -> int:
@@ -115,6 +119,7 @@ class RevenueFold:
         """Fold the blocks first … end − 1."""
         if first >= end:
             return
+        self.changed = True
         at, to = given.starts[first].tolist(), given.starts[end].tolist()
         trades, refunds, shares, _ = (last - before for before, last in zip(at, to, strict=True))
         self._make_room_for_series(
@@ -170,6 +175,7 @@ class RevenueFold:
         for rows in (self.memory.series, self.memory.payees, self.memory.trading):
             rows["day_changed"] = 0
         self._out.used[:] = 0
+        self.changed = False
 
     # -- room ----------------------------------------------------------------------------------------------------------
 

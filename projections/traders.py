@@ -279,17 +279,26 @@ class Traders:
     def fold(self, batch: Batch) -> None:
         for position, envelope, fact in batch.facts:
             self._fold_fact(position, envelope, fact)
-        if not batch.blocks:
-            return
         flow = batch.flow
-        self._fold_orders(flow)
-        self._fold_client_ids(batch.blocks, flow.rows.orders)
-        self._fold_fills(flow)
-        self._fold_grants(flow)
-        self._fold_statement(flow)
+        if len(flow.rows.orders):
+            self._fold_orders(flow)
+            self._fold_client_ids(batch.blocks, flow.rows.orders)
+        if len(flow.rows.refusals):
+            self._fold_refusals(flow)
+        if len(flow.blocks.given.endings):
+            self._fold_reductions(flow)
+        if len(flow.rows.trades):
+            self._fold_fills(flow)
+        if len(flow.rows.grants):
+            self._fold_grants(flow)
+        if len(flow.rows.movements):
+            self._fold_statement(flow)
         balances = flow.rows.balances
-        names = ("account", "owner", "asset", "kind", "available", "held")
-        self._accounts.put_columns(len(balances), **_columns(balances, names), position=flow.position_of("balances"))
+        if len(balances):
+            names = ("account", "owner", "asset", "kind", "available", "held")
+            self._accounts.put_columns(
+                len(balances), **_columns(balances, names), position=flow.position_of("balances")
+            )
 
     def write(self, connection: Connection) -> None:
         for rows in (
@@ -348,9 +357,13 @@ class Traders:
             **_columns(lives, ORDER_COLUMNS),
             position=flow.position_of("orders"),
         )
+
+    def _fold_refusals(self, flow: BatchFlow) -> None:
         refused = flow.rows.refusals
         names = [column.name for column in refusals.columns if column.name != "position"]
         self._refusals.put_columns(len(refused), **_columns(refused, names), position=flow.position_of("refusals"))
+
+    def _fold_reductions(self, flow: BatchFlow) -> None:
         endings = flow.blocks.given.endings
         at = np.flatnonzero(endings["reason"] == int(Ending.REDUCED))
         reduced = endings[at]
@@ -370,7 +383,7 @@ class Traders:
     def _fold_client_ids(self, blocks: Sequence[tuple[int, Block]], lives: Any) -> None:
         """A refused order has no life, so nothing is kept of its name."""
         parts = [part for _, block in blocks if len(part := block.rows(Section.CLIENT_IDS))]
-        if not parts or not len(lives):
+        if not parts:
             return
         named = np.concatenate(parts)
         # The row in which an order begins is the first of those with its command.
@@ -408,8 +421,6 @@ class Traders:
 
     def _fold_grants(self, flow: BatchFlow) -> None:
         changes = flow.rows.grants
-        if not len(changes):
-            return
         numbers, first, of_number = np.unique(changes["grant"], return_index=True, return_inverse=True)
         self._make_room(int(numbers[-1]))
         known = self._known_grants
@@ -447,8 +458,6 @@ class Traders:
     def _fold_statement(self, flow: BatchFlow) -> None:
         """One line for all movements of a command on an account in a block."""
         moved = flow.rows.movements
-        if not len(moved):
-            return
         # Rows of an account stay in the order of the log, so a change of command or block in it begins a new line.
         order = np.argsort(moved["account"], kind="stable")
         account, command, amounts = (moved[name][order] for name in ("account", "command", "amount_minor"))
