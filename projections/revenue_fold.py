@@ -199,6 +199,15 @@ class RevenueFold:
         self._out = self._out._replace(**rows)
 
 
+def warm(flow: BatchFlow) -> None:
+    """Call each kernel with the types that it is called with, over blocks of any content."""
+    fold = RevenueFold()
+    fold.list_series(1, 1)
+    payee = fold.slot(1, 1, 1)
+    fold.begin_version(1, fold.add_waterfall(1, 1, [(payee, PPB)]), heir=payee, at_ns=0, position=1)
+    fold.fold(fold.given(flow), 0, len(flow.ends))
+
+
 def carried_ppb(payees: Rows) -> Any:
     """What PAYEE rows carry."""
     return payees["whole_minor"] * PPB + payees["rest_ppb"]
