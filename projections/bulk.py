@@ -15,6 +15,8 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import Connection, LargeBinary, Table, Text
 
+from projections.schema import constants_of
+
 Columns = Mapping[str, Any]
 """Column name to a numpy array of integers or a list, all of one length. None in a list is NULL."""
 
@@ -31,7 +33,7 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "
 
 
 def upsert(connection: Connection, table: Table, columns: Columns) -> None:
-    """Insert rows; where the key exists, the other given columns take the new values.
+    """Insert rows; where the key exists, the other given columns take the new values, but for the constant ones.
 
     Every column that may not be NULL is given. Of rows with equal keys the last one wins.
     """
@@ -169,7 +171,8 @@ def _listed(names: Sequence[str]) -> str:
 
 def _on_conflict(table: Table, names: Sequence[str]) -> str:
     keys = [column.name for column in table.primary_key]
-    changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
+    kept = constants_of(table).union(keys)
+    changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in kept)
     return f"ON CONFLICT ({_listed(keys)}) DO " + (f"UPDATE SET {changed}" if changed else "NOTHING")
 
 

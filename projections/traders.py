@@ -19,7 +19,7 @@ from matching.layout import FLAG_PRIMARY, Ending, Section, Side
 from projections.flow import STATUS_OPEN, BatchFlow, refunds_at
 from projections.projection import Batch
 from projections.rows import PAGE_ROWS, WaitingRows, key, maybe_text, readable, text, total_of
-from projections.schema import integer, table
+from projections.schema import constant, integer, table
 
 # -- tables ------------------------------------------------------------------------------------------------------------
 
@@ -223,6 +223,10 @@ refunds = table(
     Index("refunds_by_trade", "trade_command", "trade_fill", "command"),
     Index("refunds_by_buyer", "buyer", "command"),
 )
+
+constant(orders, "command", "at_ns", "party", "series", "side", "tif", "flags", "price_ticks", "lots")
+constant(accounts, "owner", "asset", "kind")
+constant(grants, "holder", "series", "command", "at_ns")
 
 # -- the fold ----------------------------------------------------------------------------------------------------------
 
