@@ -19,14 +19,15 @@ from numba.core import event
 from api.bootstrap import House, places
 from domain.commands import RecordDeposit, RegisterCurrency, RegisterParty
 from domain.values import HOUSE, PartyKind, Role
+from ledger.blocks import TOPIC, decode_block
 from ledger.recovery import recover
 from ledger.requests import WEEK_NS
 from ledger.sequencer import Ask, Orders
 from ledger.tables import Limits
 from ledger.verifier import verify
 from matching.layout import CLIENT_ID, COMMAND, REQUEST, Kind
+from projections import revenue_fold
 from projections.flow import FlowFold
-from projections.runner import feed
 
 SMALL = Limits(orders=1024, levels=1024, accounts=1024)
 PACKAGES = ("matching.", "ledger.", "projections.")
@@ -65,8 +66,10 @@ def _rehearse(folder: Path) -> None:
         house.snapshots.save(recover(house.store, None, SMALL))
         assert recover(house.store, house.snapshots, SMALL).state.root() == verify(house.store, SMALL).state_hash
         flow = FlowFold()
-        for entry in house.store.recorder.read():
-            feed(flow, entry)
+        blocks = [
+            (entry.position, decode_block(entry.state)) for entry in house.store.recorder.read() if entry.topic == TOPIC
+        ]
+        revenue_fold.warm(flow.apply(blocks, ()))
         FlowFold.restored(dict(flow.arrays()))
         FlowFold.of_ledger(house.state.tables, house.state.catalogue)
 

@@ -135,8 +135,7 @@ def decode_block(state: bytes | memoryview | bytearray) -> Block:
         raise BlockUnreadable(f"flow block states {count} sections")
     sections: dict[Section, Rows] = {}
     previous = 0
-    for entry in np.frombuffer(state, DIRECTORY, count, HEADER.itemsize):
-        kind, layout, rows, offset = (int(entry[name]) for name in ("kind", "layout", "rows", "offset"))
+    for kind, layout, rows, offset in _ENTRY.iter_unpack(memoryview(state)[HEADER.itemsize : end]):
         if kind <= previous or kind not in LAYOUTS or layout != SECTION_VERSION:
             raise BlockUnreadable(f"flow block has a section of kind {kind}, layout {layout}, after kind {previous}")
         dtype = LAYOUTS[Section(kind)]

@@ -1,24 +1,31 @@
 """Writing many rows at once, from columns: the read models' only way into their tables.
 
-SQLite takes rows through one prepared statement. PostgreSQL takes them by COPY: integer columns in its binary format,
-made by numpy without a Python object per value, others in its text format; few rows go as arrays of one statement.
+SQLite takes rows through a prepared statement, rows of integers many at a time. PostgreSQL takes them by COPY: integer
+columns in its binary format, made by numpy without a Python object per value, others in its text format; few rows go
+as arrays of one statement.
 """
 
 from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Connection, LargeBinary, Table, Text
+
+from projections.schema import constants_of
 
 Columns = Mapping[str, Any]
 """Column name to a numpy array of integers or a list, all of one length. None in a list is NULL."""
 
 COPY_FROM_ROWS: Final = 512
 """From so many rows on a COPY is quicker than one statement with arrays."""
+SQLITE_VALUES: Final = 2_000
+"""Values of one statement of SQLite: its rows share the cost of a step."""
+_SQLITE_STEPS: Final = 20
+"""Statements whose values are Python objects at one time: few enough to stay in the processor's cache."""
 _COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TRAILER: Final = b"\xff\xff"
 _COPY_PIECE: Final = 1 << 20
@@ -26,7 +33,7 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "
 
 
 def upsert(connection: Connection, table: Table, columns: Columns) -> None:
-    """Insert rows; where the key exists, the other given columns take the new values.
+    """Insert rows; where the key exists, the other given columns take the new values, but for the constant ones.
 
     Every column that may not be NULL is given. Of rows with equal keys the last one wins.
     """
@@ -35,7 +42,7 @@ def upsert(connection: Connection, table: Table, columns: Columns) -> None:
     columns = _last_of_equal(columns, [column.name for column in table.primary_key])
     cursor = _cursor(connection)
     if connection.dialect.name == "sqlite":
-        cursor.executemany(_upsert_sqlite(table, tuple(columns)), _tuples(columns))
+        _execute_sqlite(cursor, _upsert_sqlite, table, columns)
         return
     if _rows(columns) < COPY_FROM_ROWS:
         cursor.execute(_upsert_arrays(table, tuple(columns)), [_values(values) for values in columns.values()])
@@ -53,7 +60,7 @@ def insert(connection: Connection, table: Table, columns: Columns) -> None:
         return
     cursor = _cursor(connection)
     if connection.dialect.name == "sqlite":
-        cursor.executemany(_insert_sqlite(table, tuple(columns)), _tuples(columns))
+        _execute_sqlite(cursor, _insert_sqlite, table, columns)
     elif count < COPY_FROM_ROWS:
         cursor.execute(_insert_arrays(table, tuple(columns)), [_values(values) for values in columns.values()])
     else:
@@ -92,6 +99,29 @@ def _cursor(connection: Connection) -> Any:
     """The driver's cursor, inside the transaction that `connection` has open."""
     assert connection.in_transaction(), "rows are written in a transaction"
     return connection.connection.cursor()
+
+
+def _execute_sqlite(
+    cursor: Any, statement: Callable[[Table, tuple[str, ...], int], str], table: Table, columns: Columns
+) -> None:
+    names = tuple(columns)
+    count, at_once = _rows(columns), SQLITE_VALUES // len(names)
+    done = 0
+    if count >= at_once and _are_integers(columns):
+        done = count - count % at_once
+        rows = np.empty((done, len(names)), np.int64)
+        for column, values in enumerate(columns.values()):
+            rows[:, column] = values[:done]
+        wide = rows.reshape(-1, at_once * len(names))
+        for first in range(0, len(wide), _SQLITE_STEPS):
+            cursor.executemany(statement(table, names, at_once), wide[first : first + _SQLITE_STEPS].tolist())
+    if done < count:
+        rest = {name: values[done:] for name, values in columns.items()}
+        cursor.executemany(statement(table, names, 1), _tuples(rest))
+
+
+def _are_integers(columns: Columns) -> bool:
+    return all(isinstance(values, np.ndarray) and values.dtype.kind == "i" for values in columns.values())
 
 
 def _values(values: Any) -> Any:
@@ -141,18 +171,20 @@ def _listed(names: Sequence[str]) -> str:
 
 def _on_conflict(table: Table, names: Sequence[str]) -> str:
     keys = [column.name for column in table.primary_key]
-    changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in keys)
+    kept = constants_of(table).union(keys)
+    changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in kept)
     return f"ON CONFLICT ({_listed(keys)}) DO " + (f"UPDATE SET {changed}" if changed else "NOTHING")
 
 
 @functools.cache
-def _insert_sqlite(table: Table, names: tuple[str, ...]) -> str:
-    return f"INSERT INTO {_name(table)} ({_listed(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608
+def _insert_sqlite(table: Table, names: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' * len(names))})"
+    return f"INSERT INTO {_name(table)} ({_listed(names)}) VALUES {', '.join([row] * rows)}"  # noqa: S608
 
 
 @functools.cache
-def _upsert_sqlite(table: Table, names: tuple[str, ...]) -> str:
-    return f"{_insert_sqlite(table, names)} {_on_conflict(table, names)}"
+def _upsert_sqlite(table: Table, names: tuple[str, ...], rows: int) -> str:
+    return f"{_insert_sqlite(table, names, rows)} {_on_conflict(table, names)}"
 
 
 def _unnested(table: Table, names: tuple[str, ...]) -> str:
@@ -187,7 +219,7 @@ def _upsert_staged(table: Table, names: tuple[str, ...]) -> str:
 
 
 def _copy(cursor: Any, name: str, columns: Columns) -> None:
-    integers = all(isinstance(values, np.ndarray) for values in columns.values())
+    integers = _are_integers(columns)
     source = io.BytesIO(_binary(columns) if integers else _text(columns))
     form = "BINARY" if integers else "TEXT"
     cursor.copy_expert(f'COPY "{name}" ({_listed(tuple(columns))}) FROM STDIN (FORMAT {form})', source, _COPY_PIECE)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 from sqlalchemy import Connection, Index, Row, Select, Table, func, literal_column, or_, select
 
 from domain import events
 from domain.events import Envelope, Fact
 from domain.values import HOUSE
-from ledger.blocks import Block
 from ledger.mapper import SEALED_FIELDS, stream_of
 from matching.layout import Section
 from projections.projection import Batch
@@ -176,8 +176,8 @@ class Compliance:
     def fold(self, batch: Batch) -> None:
         for position, envelope, fact in batch.facts:
             self._fact(position, envelope, fact)
-        for position, block in batch.blocks:
-            self._block(position, block)
+        if batch.blocks:
+            self._fold_blocks(batch)
 
     def write(self, connection: Connection) -> None:
         self._rows.write(connection)
@@ -203,28 +203,37 @@ class Compliance:
             detail=detail_of(fact),
         )
 
-    def _block(self, position: int, block: Block) -> None:
-        header = block.header
-        results = block.rows(Section.RESULTS)
-        counts = {name: len(block.rows(section)) for name, section in COUNTED.items()}
-        counts["refused"] = int((results["code"] != 0).sum())
-        commands = block.rows(Section.COMMANDS)
-        counts["last_command"] = int(commands["command"][-1]) if len(commands) else 0
-        self._rows.put(
-            position=position,
-            kind=FLOW,
-            stream=f"shard-{int(header['shard'])}",
-            command=int(header["first_command"]),
-            at_ns=int(header["last_at_ns"]),
-            actor=HOUSE,
-            cause=None,
-            request_id=None,
-            **Subjects()._asdict(),
-            number=int(header["block"]),
-            commands=len(commands),
-            text=None,
-            detail=compact(counts),
-        )
+    def _fold_blocks(self, batch: Batch) -> None:
+        joined = batch.flow.blocks
+        counts = [np.diff(joined.starts_of(section)) for section in COUNTED.values()]
+        refused = np.append(0, np.cumsum(joined.given.results["code"] != 0))[joined.starts_of(Section.RESULTS)]
+        ends = joined.starts_of(Section.COMMANDS)[1:]
+        last = np.append(0, joined.given.commands["command"])[ends]
+        last[counts[0] == 0] = 0
+        rows = np.stack([*counts, np.diff(refused), last], axis=1).tolist()
+        for (position, block), of_block in zip(batch.blocks, rows, strict=True):
+            header = block.header
+            self._rows.put(
+                **_NO_SUBJECTS,
+                position=position,
+                kind=FLOW,
+                stream=f"shard-{header['shard']}",
+                command=int(header["first_command"]),
+                at_ns=int(header["last_at_ns"]),
+                actor=HOUSE,
+                cause=None,
+                request_id=None,
+                number=int(header["block"]),
+                commands=of_block[0],
+                text=None,
+                detail=_COUNTS % tuple(of_block),
+            )
+
+
+_COUNTS: Final = "{" + ",".join(f'"{name}":%d' for name in (*COUNTED, "refused", "last_command")) + "}"
+"""`detail` of a block's row."""
+assert next(iter(COUNTED)) == "commands"
+_NO_SUBJECTS: Final = Subjects()._asdict()
 
 
 def subjects_of(known: Known, fact: Fact) -> Subjects:

@@ -7,40 +7,30 @@ each trade) is computed by the rules of `docs/reference/execution.md`. The twin 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
 from domain.catalogue import Catalogue
 from domain.events import Envelope, Fact, FeeScheduleAdopted, PartyRegistered, SeriesListed, TaxRateSet
+from domain.values import PostingCode
 from ledger.blocks import Block
 from ledger.tables import Tables
-from matching.layout import FLAG_PRIMARY, NONE, ORDER_INDEX, Section, Side
+from matching.layout import FLAG_PRIMARY, LAYOUTS, NONE, ORDER_INDEX, Section, Side
 from projections.flow_kernel import (
-    BALANCES,
     CANCELED,
     FILLED,
-    GRANTS,
-    LEVELS,
-    MOVEMENTS,
     OPEN,
-    ORDERS,
     PARTLY_FILLED,
     PRIMARY,
     REFUND,
-    REFUSALS,
     RESALE,
-    SHARES,
-    TRADES,
     Given,
     Memory,
     Out,
-    fold_block,
+    fold_blocks,
     reindex,
-)
-from projections.flow_kernel import (
-    SUSPENSE as SUSPENSE_ROWS,
 )
 
 Rows = Any
@@ -202,7 +192,7 @@ at least 1) in each posting, the debit before the credit."""
 
 
 class FlowRows(NamedTuple):
-    """What one block changed; arrays of the dtypes above that belong to the reader."""
+    """What blocks changed, one after the other; arrays of the dtypes above that belong to the reader."""
 
     orders: Rows
     trades: Rows
@@ -213,6 +203,38 @@ class FlowRows(NamedTuple):
     suspense: Rows
     grants: Rows
     movements: Rows
+
+
+class JoinedBlocks(NamedTuple):
+    """The sections of several blocks, one block after the other."""
+
+    positions: Rows
+    """[blocks] in the log, ascending."""
+    given: Given
+    starts: Rows
+    """[blocks + 1, sections of `given`]: where the rows of each block begin, and where those of the last one end."""
+
+    def starts_of(self, section: Section) -> Rows:
+        """[blocks + 1] of a section."""
+        return self.starts[:, _SECTIONS.index(section)]
+
+
+class BatchFlow(NamedTuple):
+    """What several blocks did and changed."""
+
+    blocks: JoinedBlocks
+    rows: FlowRows
+    ends: Rows
+    """[blocks, kinds of FlowRows]: how many rows the blocks up to each one have."""
+
+    def block_of(self, kind: str) -> Rows:
+        """[rows] of a kind of FlowRows: the number of its block among the blocks, from 0."""
+        ends = self.ends[:, FlowRows._fields.index(kind)]
+        return np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+
+    def position_of(self, kind: str) -> Rows:
+        """[rows] of a kind of FlowRows: the position of its block."""
+        return self.blocks.positions[self.block_of(kind)]
 
 
 # What is remembered. These arrays are kept with a generation, so a changed layout makes another `runner.FLOW_VERSION`.
@@ -275,6 +297,33 @@ _TALLY: Final = np.dtype(
     ]
 )
 _SMALLEST: Final = 1 << 10
+_SECTIONS: Final = (
+    Section.COMMANDS,
+    Section.RESULTS,
+    Section.FILLS,
+    Section.ENDINGS,
+    Section.POSTINGS,
+    Section.GRANTS,
+    Section.ACCOUNTS,
+)
+"""In the order of `Given`."""
+_OUTS: Final = {
+    "orders": ORDER_LIFE,
+    "trades": TRADE,
+    "levels": LEVEL,
+    "refusals": REFUSAL,
+    "balances": BALANCE,
+    "shares": SHARE,
+    "suspense": SUSPENSE,
+    "grants": GRANT_CHANGE,
+    "movements": MOVEMENT,
+}
+assert tuple(_OUTS) == FlowRows._fields
+
+
+_REFUND: Final = int(PostingCode.REFUND)
+_TAKEN: Final = (PartyRegistered, FeeScheduleAdopted, TaxRateSet, SeriesListed)
+"""Facts that the fold takes; the others are nothing to it."""
 
 
 class FlowFold:
@@ -322,63 +371,58 @@ class FlowFold:
                 pass
 
     def _register(self, party: int, country: str) -> None:
-        self._countries = _grown(self._countries, party + 1)
-        self._memory = self._memory._replace(taxes=_grown(self._memory.taxes, party + 1))
+        self._countries = grown(self._countries, party + 1)
+        self._memory = self._memory._replace(taxes=grown(self._memory.taxes, party + 1))
         self._countries[party] = country.encode()
         self._memory.taxes[party] = self._rates.get(country.encode(), 0)
 
     def _list(self, series: int, tick_minor: int, currency: int, royalty_ppm: int) -> None:
-        self._memory = self._memory._replace(series=_grown(self._memory.series, series + 1))
+        self._memory = self._memory._replace(series=grown(self._memory.series, series + 1))
         self._memory.series[series] = (tick_minor, currency, royalty_ppm)
 
     def apply_block(self, block: Block) -> FlowRows:
         """Fold one block; the rows are copies that stay valid."""
-        given = Given(
-            *(
-                _read_only(block.rows(section))
-                for section in (
-                    Section.COMMANDS,
-                    Section.RESULTS,
-                    Section.FILLS,
-                    Section.ENDINGS,
-                    Section.POSTINGS,
-                    Section.GRANTS,
-                    Section.ACCOUNTS,
-                )
-            )
-        )
-        self._make_room(given)
-        out = self._out = _out_for(given, self._out)
-        fold_block(self._memory, given, out)
-        return FlowRows(
-            orders=_copied(out.orders, out.used[ORDERS]),
-            trades=_copied(out.trades, out.used[TRADES]),
-            levels=_copied(out.levels, out.used[LEVELS]),
-            refusals=_copied(out.refusals, out.used[REFUSALS]),
-            balances=_copied(out.balances, out.used[BALANCES]),
-            shares=_copied(out.shares, out.used[SHARES]),
-            suspense=_copied(out.suspense, out.used[SUSPENSE_ROWS]),
-            grants=_copied(out.grants, out.used[GRANTS]),
-            movements=_copied(out.movements, out.used[MOVEMENTS]),
-        )
+        return self.apply([(0, block)], ()).rows
 
-    def _make_room(self, given: Given) -> None:
-        """Pools and indexes large enough for whatever the block may open."""
+    def apply(self, blocks: Sequence[tuple[int, Block]], facts: Sequence[tuple[int, Envelope, Fact]]) -> BatchFlow:
+        """Fold blocks and facts in the order of their positions; the rows are copies that stay valid."""
+        joined = joined_blocks(blocks)
+        out = self._out = _out_for(joined, self._out)
+        ends = np.zeros((len(blocks), len(_OUTS)), np.int64)
+        done = 0
+        for position, envelope, fact in facts:
+            if isinstance(fact, _TAKEN):
+                before = int(np.searchsorted(joined.positions, position))
+                self._fold(joined, done, before, out, ends)
+                self.apply_fact(envelope, fact)
+                done = before
+        self._fold(joined, done, len(blocks), out, ends)
+        rows = FlowRows(*(_copied(getattr(out, kind), int(out.used[at])) for at, kind in enumerate(_OUTS)))
+        return BatchFlow(joined, rows, ends)
+
+    def _fold(self, joined: JoinedBlocks, first: int, end: int, out: Out, ends: Rows) -> None:
+        if first < end:
+            self._make_room((joined.starts[end] - joined.starts[first]).tolist())
+            fold_blocks(self._memory, joined.given, joined.starts, first, end, out, ends)
+
+    def _make_room(self, counts: Sequence[int]) -> None:
+        """Pools and indexes large enough for whatever blocks with so many rows of each section may open."""
         memory = self._memory
+        commands, *_, opened = counts
         tally = memory.tally[0]
-        accounts = int(tally["accounts"]) + len(given.accounts)
-        orders = int(tally["orders_top"]) + len(given.commands)
-        levels = int(tally["levels_top"]) + len(given.commands) + 1
+        accounts = int(tally["accounts"]) + opened
+        orders = int(tally["orders_top"]) + commands
+        levels = int(tally["levels_top"]) + commands + 1
         memory = memory._replace(
-            accounts=_grown(memory.accounts, accounts),
-            lives=_grown(memory.lives, orders),
-            terms=_grown(memory.terms, orders),
-            levels=_grown(memory.levels, levels),
+            accounts=grown(memory.accounts, accounts),
+            lives=grown(memory.lives, orders),
+            terms=grown(memory.terms, orders),
+            levels=grown(memory.levels, levels),
         )
         sizes = (
             _index_size(len(memory.account_index), accounts),
-            _index_size(len(memory.order_index), int(tally["open_orders"]) + len(given.commands) + 1),
-            _index_size(len(memory.level_index), int(tally["levels_open"]) + len(given.commands) + 1),
+            _index_size(len(memory.order_index), int(tally["open_orders"]) + commands + 1),
+            _index_size(len(memory.level_index), int(tally["levels_open"]) + commands + 1),
         )
         if sizes != (len(memory.account_index), len(memory.order_index), len(memory.level_index)):
             memory = _indexed(memory, *sizes)
@@ -407,7 +451,7 @@ class FlowFold:
         fold._memory = _indexed(
             fold._memory._replace(
                 **{name: arrays[name].copy() for name in ("series", "taxes", "tally")},
-                **{name: _grown(arrays[name], _SMALLEST).copy() for name in ("accounts", "lives", "terms", "levels")},
+                **{name: grown(arrays[name], _SMALLEST).copy() for name in ("accounts", "lives", "terms", "levels")},
             ),
             *(
                 _index_size(_SMALLEST, int(arrays["tally"][name][0]))
@@ -479,6 +523,20 @@ class FlowFold:
         return rows
 
 
+def joined_blocks(blocks: Sequence[tuple[int, Block]]) -> JoinedBlocks:
+    """Blocks with their positions, joined; one block is not copied."""
+    starts = np.zeros((len(blocks) + 1, len(_SECTIONS)), np.int64)
+    given = []
+    for column, section in enumerate(_SECTIONS):
+        parts = [block.rows(section) for _, block in blocks]
+        np.cumsum([len(part) for part in parts], out=starts[1:, column])
+        full = [part for part in parts if len(part)]
+        # Joined as bytes: numpy would copy records field by field.
+        rows = full[0] if len(full) == 1 else np.frombuffer(b"".join(full), LAYOUTS[section])
+        given.append(_read_only(rows))
+    return JoinedBlocks(np.array([position for position, _ in blocks], np.int64), Given(*given), starts)
+
+
 def _read_only(rows: Rows) -> Rows:
     """A view that cannot be written, as rows out of the log are: the kernel is compiled for one type only."""
     view = rows.view()
@@ -491,7 +549,13 @@ def _copied(rows: Rows, count: int) -> Rows:
     return rows[:count].view(np.uint8).copy().view(rows.dtype)
 
 
-def _grown(array: Rows, rows: int) -> Rows:
+def refunds_at(rows: FlowRows) -> Rows:
+    """Which movements paid a buyer back out of the suspense of a series."""
+    moved = rows.movements
+    return np.flatnonzero((moved["code"] == _REFUND) & (moved["other"] < 0) & (moved["amount_minor"] > 0))
+
+
+def grown(array: Rows, rows: int) -> Rows:
     """`array` with room for `rows` rows, at least twice the size if it has to grow."""
     if rows <= len(array):
         return array
@@ -518,30 +582,32 @@ def _indexed(memory: Memory, accounts: int, orders: int, levels: int) -> Memory:
     return memory
 
 
-def _out_for(given: Given, out: Out | None) -> Out:
-    """Room for the rows of a block, all of `used` zero; the arrays of the last block where they are large enough."""
-    touched = len(given.commands) + len(given.fills) + len(given.endings) + 1
+def _out_for(joined: JoinedBlocks, out: Out | None) -> Out:
+    """Room for the rows of the blocks, all of `used` zero; the arrays of the last ones where they are large enough."""
+    commands, results, fills, endings, postings, grants, opened = joined.starts[-1].tolist()
+    # A block may go on with the command of the one before it.
+    touched = commands + fills + endings + len(joined.positions)
     # A hold touches an account once per touched order, a posting two.
-    touched_accounts = len(given.accounts) + 2 * touched + 2 * len(given.postings)
+    touched_accounts = opened + 2 * touched + 2 * postings
     wanted = {
-        "orders": (touched + len(given.fills), ORDER_LIFE),
-        "order_slots": (touched + len(given.fills), np.dtype(np.int32)),
-        "trades": (len(given.fills), TRADE),
-        "levels": (touched + len(given.fills), LEVEL),
-        "level_slots": (touched + len(given.fills), np.dtype(np.int32)),
-        "refusals": (len(given.results), REFUSAL),
-        "balances": (touched_accounts + len(given.fills), BALANCE),
-        "account_numbers": (touched_accounts + len(given.fills), np.dtype(np.int32)),
-        "shares": (len(given.postings), SHARE),
-        "suspense": (touched_accounts, SUSPENSE),
-        "grants": (len(given.grants), GRANT_CHANGE),
-        "movements": (2 * len(given.postings), MOVEMENT),
-        "used": (len(FlowRows._fields), np.dtype(np.int64)),
+        "orders": touched + fills,
+        "order_slots": touched + fills,
+        "trades": fills,
+        "levels": touched + fills,
+        "level_slots": touched + fills,
+        "refusals": results,
+        "balances": touched_accounts + fills,
+        "account_numbers": touched_accounts + fills,
+        "shares": postings,
+        "suspense": touched_accounts,
+        "grants": grants,
+        "movements": 2 * postings,
+        "used": len(_OUTS),
     }
     arrays: dict[str, Rows] = {} if out is None else out._asdict()
-    for name, (rows, dtype) in wanted.items():
+    for name, rows in wanted.items():
         if name not in arrays or len(arrays[name]) < rows:
-            arrays[name] = np.zeros(rows, dtype)
+            arrays[name] = np.zeros(rows, _OUTS.get(name, np.int64 if name == "used" else np.int32))
     arrays["used"][:] = 0
     return Out(**arrays)
 

@@ -1,4 +1,4 @@
-"""The compiled part of the flow fold: one pass over the sections of a block.
+"""The compiled part of the flow fold: one pass over the sections of blocks.
 
 The rules are those of `docs/reference/execution.md`; nothing is decided here, so a block that contradicts itself gives
 rows that contradict themselves. What readers need in columns is written once per order, level and account and block.
@@ -55,7 +55,7 @@ class Memory(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The sections of a block, read-only."""
+    """The sections of one or several blocks, one block after the other; read-only."""
 
     commands: Any
     results: Any
@@ -67,7 +67,7 @@ class Given(NamedTuple):
 
 
 class Out(NamedTuple):
-    """Where the rows of a block are written."""
+    """Where the rows of blocks are written, one block after the other."""
 
     orders: Any
     order_slots: Any
@@ -86,16 +86,45 @@ class Out(NamedTuple):
 
 
 @kernel
+def fold_blocks(memory: Memory, given: Given, starts: Any, first: int, end: int, out: Out, ends: Any) -> None:
+    """Fold the blocks first … end − 1; `memory` has room for whatever they open, `out` for their rows.
+
+    `starts` [blocks + 1, sections] says where in `given` each block begins; after each block `ends` [blocks, outputs]
+    gets what is used of `out`.
+    """
+    for block in range(first, end):
+        at = starts[block]
+        to = starts[block + 1]
+        fold_block(
+            memory,
+            Given(
+                given.commands[at[0] : to[0]],
+                given.results[at[1] : to[1]],
+                given.fills[at[2] : to[2]],
+                given.endings[at[3] : to[3]],
+                given.postings[at[4] : to[4]],
+                given.grants[at[5] : to[5]],
+                given.accounts[at[6] : to[6]],
+            ),
+            out,
+        )
+        for kind in range(len(out.used)):
+            ends[block, kind] = out.used[kind]
+
+
+@kernel
 def fold_block(memory: Memory, given: Given, out: Out) -> None:
-    """Fold one block; `memory` has room for whatever it opens, `out` for its rows, `out.used` is zero."""
     commands = given.commands
     active_at_ns = memory.tally[0]["active_at_ns"]
     first = commands[0]["command"] if len(commands) > 0 else np.iinfo(np.int64).max
+    orders = out.used[ORDERS]
+    levels = out.used[LEVELS]
+    balances = out.used[BALANCES]
     open_accounts(memory, given.accounts, out)
     fold_orders(memory, given, out)
     fold_postings(memory, given.postings, commands, first, active_at_ns, out)
     fold_grants(memory, given.grants, commands, first, active_at_ns, out)
-    write_touched(memory, out)
+    write_touched(memory, out, orders, levels, balances)
 
 
 @kernel
@@ -589,7 +618,8 @@ def fold_grants(memory: Memory, grants: Any, commands: Any, first: int, active_a
         if command != tally["granted_command"]:
             tally["granted_command"] = command
             tally["next_grant_change"] = 0
-        line = out.grants[at]
+        line = out.grants[out.used[GRANTS]]
+        out.used[GRANTS] += 1
         line["command"] = command
         line["at_ns"] = commands[command - first]["at_ns"] if command >= first else active_at_ns
         line["change"] = row["change"]
@@ -601,18 +631,19 @@ def fold_grants(memory: Memory, grants: Any, commands: Any, first: int, active_a
         line["series"] = row["series"]
         line["fill"] = row["fill"]
         line["unused"] = 0
-    out.used[GRANTS] = len(grants)
 
 
 @kernel
-def write_touched(memory: Memory, out: Out) -> None:
-    """The rows of what lives on after the block, and the end of levels that became empty."""
-    for row in range(out.used[ORDERS]):
+def write_touched(memory: Memory, out: Out, orders: int, levels: int, balances: int) -> None:
+    """The rows of what lives on after the block, and the end of levels that became empty; the block's rows begin at
+    `orders`, `levels` and `balances`.
+    """
+    for row in range(orders, out.used[ORDERS]):
         slot = int(out.order_slots[row])
         if slot != NONE:
             out.orders[row] = memory.lives[slot]
             memory.terms[slot]["row"] = NONE
-    for row in range(out.used[LEVELS]):
+    for row in range(levels, out.used[LEVELS]):
         at = int(out.level_slots[row])
         level = memory.levels[at]
         line = out.levels[row]
@@ -624,7 +655,7 @@ def write_touched(memory: Memory, out: Out) -> None:
         level["row"] = NONE
         if level["orders"] == 0:
             close_level(memory, at)
-    for row in range(out.used[BALANCES]):
+    for row in range(balances, out.used[BALANCES]):
         number = int(out.account_numbers[row])
         account = memory.accounts[number]
         line = out.balances[row]

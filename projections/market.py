@@ -74,7 +74,6 @@ levels = table(
 
 _CANDLE: Final = np.dtype([(column.name, "<i8") for column in candles.columns])
 _PRICE: Final = np.dtype([(column.name, "<i8") for column in prices.columns])
-_CANDLE_KEY: Final = ("series", "seconds", "start_ns")
 _LEVEL_KEY: Final = ("series", "side", "price_ticks")
 
 
@@ -87,11 +86,12 @@ class Market:
 
     def __init__(self) -> None:
         self._trades: list[Columns] = []
-        self._latest: dict[tuple[int, int], Any] = {}
-        """By (series, seconds): the candle that the next trade may still belong to."""
+        self._latest = np.zeros((len(CANDLE_SECONDS), 16), _CANDLE)
+        """By (length, series): the candle that the next trade may still belong to; one without trades is none."""
         self._candles: list[Any] = []
-        self._prices: dict[int, Any] = {}
-        self._priced: set[int] = set()
+        self._prices = np.zeros(16, _PRICE)
+        """By series."""
+        self._priced: list[Any] = []
         self._levels: list[Any] = []
 
     def load(self, connection: Connection) -> None:
@@ -102,59 +102,68 @@ class Market:
         )
         same = and_(*(candles.c[name] == newest.c[name] for name in ("series", "seconds", "start_ns")))
         for row in connection.execute(select(candles).join(newest, same)):
-            self._latest[row.series, row.seconds] = np.array(tuple(row), _CANDLE)
+            self._make_room(row.series)
+            self._latest[CANDLE_SECONDS.index(row.seconds), row.series] = tuple(row)
         for row in connection.execute(select(prices)):
-            self._prices[row.series] = np.array(tuple(row), _PRICE)
+            self._make_room(row.series)
+            self._prices[row.series] = tuple(row)
 
     def fold(self, batch: Batch) -> None:
-        for position, rows in batch.flow:
-            if len(rows.trades):
-                self._fold_trades(position, rows.trades)
-            if len(rows.levels):
-                self._levels.append(rows.levels)
+        rows = batch.flow.rows
+        if len(rows.trades):
+            self._fold_trades(batch.flow.position_of("trades"), rows.trades)
+        if len(rows.levels):
+            self._levels.append(rows.levels)
 
     def write(self, connection: Connection) -> None:
         for columns in self._trades:
             insert(connection, trades, columns)
-        if self._candles:
-            upsert(connection, candles, columns_of(_last_of(np.concatenate(self._candles), _CANDLE_KEY)))
+        for rows in self._candles:
+            upsert(connection, candles, columns_of(rows))
         if self._priced:
-            rows = np.array([self._prices[series] for series in sorted(self._priced)], _PRICE)
-            upsert(connection, prices, columns_of(rows))
+            series = np.unique(np.concatenate(self._priced))
+            upsert(connection, prices, columns_of(self._prices[series]))
         if self._levels:
             rows = _last_of(np.concatenate(self._levels), _LEVEL_KEY)
             gone = rows["orders"] == 0
             delete(connection, levels, columns_of(rows[gone], _LEVEL_KEY))
             upsert(connection, levels, columns_of(rows[~gone]))
-        self._trades, self._candles, self._levels = [], [], []
-        self._priced = set()
+        self._trades, self._candles, self._priced, self._levels = [], [], [], []
 
-    def _fold_trades(self, position: int, rows: Any) -> None:
+    def _fold_trades(self, positions: Any, rows: Any) -> None:
         names = ("command", "fill", "at_ns", "series", "price_ticks", "lots", "notional_minor", "taker_side")
-        self._trades.append(
-            columns_of(rows, names)
-            | {"is_primary": rows["primary"], "position": np.full(len(rows), position, np.int64)}
-        )
-        for seconds in CANDLE_SECONDS:
+        self._trades.append(columns_of(rows, names) | {"is_primary": rows["primary"], "position": positions})
+        self._make_room(int(rows["series"].max()))
+        for latest, seconds in zip(self._latest, CANDLE_SECONDS, strict=True):
             fresh = candles_of(rows, seconds)
             # Time never runs backwards, so only the first candle of a series can go on with one that is known.
-            for at in np.flatnonzero(np.diff(fresh["series"], prepend=0)):
-                known = self._latest.get((int(fresh[at]["series"]), seconds))
-                if known is not None and known["start_ns"] == fresh[at]["start_ns"]:
-                    _merge(known, fresh[at])
-            for at in np.flatnonzero(np.diff(fresh["series"], append=0)):
-                self._latest[int(fresh[at]["series"]), seconds] = fresh[at].copy()
+            first = np.flatnonzero(np.diff(fresh["series"], prepend=0))
+            known = latest[fresh["series"][first]]
+            same = (known["trades"] > 0) & (known["start_ns"] == fresh["start_ns"][first])
+            fresh[first[same]] = _merged(known[same], fresh[first[same]])
+            last = np.flatnonzero(np.diff(fresh["series"], append=0))
+            latest[fresh["series"][last]] = fresh[last]
             self._candles.append(fresh)
-        for day in candles_of(rows, 0):
-            series = int(day["series"])
-            price = self._prices.setdefault(series, np.zeros((), _PRICE))
-            price["series"] = series
-            price["last_ticks"] = day["close_ticks"]
-            price["last_command"] = day["last_command"]
-            price["last_at_ns"] = rows["at_ns"][rows["series"] == series][-1]
-            for name in ("lots", "notional_minor", "trades"):
-                price[name] += day[name]
-            self._priced.add(series)
+        # One candle without a length holds all of a series.
+        traded = candles_of(rows, 0)
+        series = traded["series"]
+        price = self._prices[series]
+        price["series"] = series
+        price["last_ticks"] = traded["close_ticks"]
+        price["last_command"] = traded["last_command"]
+        price["last_at_ns"][np.searchsorted(series, rows["series"])] = rows["at_ns"]  # The last of equal ones stays.
+        for name in ("lots", "notional_minor", "trades"):
+            price[name] += traded[name]
+        self._prices[series] = price
+        self._priced.append(series)
+
+    def _make_room(self, series: int) -> None:
+        room = len(self._prices)
+        if series >= room:
+            more = max(series + 1, 2 * room) - room
+            self._prices = np.concatenate([self._prices, np.zeros(more, _PRICE)])
+            empty = np.zeros((len(CANDLE_SECONDS), more), _CANDLE)
+            self._latest = np.concatenate([self._latest, empty], axis=1)
 
 
 def candles_of(rows: Any, seconds: int) -> Any:
@@ -182,13 +191,14 @@ def candles_of(rows: Any, seconds: int) -> Any:
     return found
 
 
-def _merge(known: Any, candle: Any) -> None:
-    """Let `candle` go on with what is known of it."""
-    candle["open_ticks"] = known["open_ticks"]
-    candle["high_ticks"] = max(known["high_ticks"], candle["high_ticks"])
-    candle["low_ticks"] = min(known["low_ticks"], candle["low_ticks"])
+def _merged(known: Any, rows: Any) -> Any:
+    """Candles `rows` that go on with what is known of them."""
+    rows["open_ticks"] = known["open_ticks"]
+    rows["high_ticks"] = np.maximum(known["high_ticks"], rows["high_ticks"])
+    rows["low_ticks"] = np.minimum(known["low_ticks"], rows["low_ticks"])
     for name in ("lots", "notional_minor", "trades"):
-        candle[name] += known[name]
+        rows[name] += known[name]
+    return rows
 
 
 def _last_of(rows: Any, names: Sequence[str]) -> Any:

@@ -9,28 +9,17 @@ from sqlalchemy import Connection, Table
 
 from domain.events import Envelope, Fact
 from ledger.blocks import Block
-from projections.flow import FlowRows
-
-
-class Entry(NamedTuple):
-    """One entry of the log, decoded: a fact with its envelope, or a block with what it changed."""
-
-    position: int
-    envelope: Envelope | None
-    content: Fact | Block
-    flow: FlowRows | None
+from projections.flow import BatchFlow
 
 
 class Batch(NamedTuple):
     """What the follower read in one go, decoded once for all read models."""
 
-    entries: Sequence[Entry]
-    """Facts and blocks in the order of the log."""
     facts: Sequence[tuple[int, Envelope, Fact]]
     """(position, envelope, fact); sealed text is opened where the key is at hand."""
     blocks: Sequence[tuple[int, Block]]
-    flow: Sequence[tuple[int, FlowRows]]
-    """One per block."""
+    flow: BatchFlow
+    """What the blocks did and changed, joined."""
     last_position: int
     last_at_ns: int
     """House time after the batch."""

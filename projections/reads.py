@@ -33,6 +33,8 @@ LAG_SECONDS_MAX: Final = 2.0
 QUESTION_SECONDS_MAX: Final = 10.0
 LOOK_SECONDS: Final = 0.1
 LOOK_SECONDS_AWAITED: Final = 0.003
+LOOK_STEPS: Final = 50_000
+"""Steps of SQLite's machine, some milliseconds, from one look at whether a question was given up to the next."""
 GENERATION_EVERY: Final = 5
 """So many looks at the position to one at which generation is current."""
 
@@ -209,23 +211,30 @@ class _Asked:
     @contextlib.contextmanager
     def on(self, connection: Connection) -> Iterator[None]:
         """While it runs on this connection."""
+        driver: Any = connection.connection.driver_connection
+        is_sqlite = connection.dialect.name == "sqlite"
         with self._lock:
             if self._given_up:
                 raise QuestionTooSlow("given up before it began")
-            self._driver = connection.connection.driver_connection
+            if is_sqlite:
+                # SQLite asks again and again: an interrupt between two statements would be lost.
+                driver.set_progress_handler(lambda: self._given_up, LOOK_STEPS)
+            else:
+                self._driver = driver
         try:
             yield
         finally:
             with self._lock:
                 self._driver = None
+            if is_sqlite:
+                driver.set_progress_handler(None, 0)
 
     def give_up(self) -> None:
         """Stop the statement that runs, if one does, and begin no other."""
         with self._lock:
             self._given_up = True
             if self._driver is not None:
-                stop = getattr(self._driver, "interrupt", None) or self._driver.cancel
-                stop()
+                self._driver.cancel()
 
 
 @contextlib.contextmanager

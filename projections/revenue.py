@@ -12,8 +12,9 @@ where `before` is what was split earlier in the era. A line is kept once, howeve
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -23,14 +24,14 @@ from sqlalchemy import ColumnElement, Connection, Index, Row, Select, func, sele
 from domain import events
 from domain.events import Envelope, Fact
 from domain.values import DAY_NS, PPB
-from ledger.blocks import Block
-from matching.layout import Section
+from matching.layout import NONE
 from projections.assets import currencies, model_versions, models
-from projections.flow import FlowRows
+from projections.bulk import columns_of, insert, upsert
 from projections.projection import Batch
+from projections.revenue_fold import RevenueFold, carried_ppb
 from projections.rows import PAGE_ROWS, KeptRows, WaitingRows, key, maybe, text, total_of
 from projections.schema import integer, table
-from projections.traders import ANY_RANGE, Range, refunds_in, within_range
+from projections.traders import ANY_RANGE, Range, within_range
 
 # -- tables ------------------------------------------------------------------------------------------------------------
 
@@ -185,71 +186,105 @@ class Revenue:
 
     def __init__(self) -> None:
         self._agreements = KeptRows(agreements)
-        self._weight_rows = WaitingRows(waterfall_weights)
+        self._weights = WaitingRows(waterfall_weights)
         self._ways = WaitingRows(waterfall_ways)
         self._failures = WaitingRows(waterfall_failures)
-        self._series = KeptRows(revenue_series)
-        self._lines = WaitingRows(revenue_lines)
-        self._era_payees = WaitingRows(era_payees)
-        self._carried = KeptRows(carried)
-        self._series_days = KeptRows(series_days)
-        self._payee_days = KeptRows(payee_days)
-        self._trading_days = KeptRows(trading_days)
-        self._weights: dict[tuple[int, int], dict[int, int]] = {}
-        """Weights in ppb by payee, by (series, version)."""
-        self._payees: dict[int, dict[int, int]] = {}
-        """By series: what each payee carries, in ppb; the rows of `carried`."""
+        self._listed: dict[int, tuple[str, int, int]] = {}
+        """Symbol, model and currency of series."""
         self._models: dict[int, int] = {}
         """Of model versions."""
-        self._day = 0
+        self._splits = RevenueFold()
 
     def load(self, connection: Connection) -> None:
-        for rows in (self._agreements, self._series, self._carried):
-            rows.load(connection)
-        newest = [
-            connection.scalar(select(func.max(days.c.day))) or 0 for days in (series_days, payee_days, trading_days)
-        ]
-        self._day = max(newest)
-        for rows, days in (
-            (self._series_days, series_days),
-            (self._payee_days, payee_days),
-            (self._trading_days, trading_days),
-        ):
-            rows.load(connection, days.c.day == self._day)
-        self._weights = {}
-        for row in connection.execute(select(waterfall_weights)):
-            self._weights.setdefault((row.series, row.version), {})[row.payee] = row.weight_ppb
-        self._payees = {row["series"]: {} for row in self._series.values()}
-        for kept in self._carried.values():
-            self._payees[kept["series"]][kept["payee"]] = kept["carried_ppb"]
+        self._agreements.load(connection)
         # Committed together with the rows here, so it knows the same versions.
         self._models = {row.model_version: row.model for row in connection.execute(select(model_versions))}
+        splits = self._splits
+        for row in connection.execute(select(revenue_series)):
+            self._listed[row.series] = (row.symbol, row.model, row.currency)
+            splits.list_series(row.series, row.position)
+            _set(splits.memory.series[row.series], row, _SERIES_NAMES)
+        slots: dict[tuple[int, int], int] = {}
+        for row in connection.execute(select(carried)):
+            slots[row.series, row.payee] = slot = splits.slot(row.series, row.payee, row.position)
+            payee = splits.memory.payees[slot]
+            payee["whole_minor"], payee["rest_ppb"] = divmod(row.carried_ppb, PPB)
+        rows = waterfall_weights
+        found = connection.execute(select(rows).order_by(rows.c.series, rows.c.version, rows.c.payee))
+        for (series, version), of_version in itertools.groupby(found, lambda row: (row.series, row.version)):
+            weights = [(slots[series, row.payee], row.weight_ppb) for row in of_version]
+            splits.memory.series["waterfall"][series] = splits.add_waterfall(series, version, weights)
+        self._load_days(connection, slots)
+        splits.written()
+
+    def _load_days(self, connection: Connection, slots: Mapping[tuple[int, int], int]) -> None:
+        """The rows of the last day; those of earlier ones will not be changed any more."""
+        tables = (series_days, payee_days, trading_days)
+        last_day = max(connection.scalar(select(func.max(days.c.day))) or 0 for days in tables)
+        memory = self._splits.memory
+        for row in connection.execute(select(series_days).where(series_days.c.day == last_day)):
+            _set(memory.series[row.series], row, (*_SUMS, "suspense_before_minor", *_POSITIONS))
+        for row in connection.execute(select(payee_days).where(payee_days.c.day == last_day)):
+            _set(memory.payees[slots[row.series, row.payee]], row, (*_SUMS, *_POSITIONS))
+        for row in connection.execute(select(trading_days).where(trading_days.c.day == last_day)):
+            _set(memory.trading[row.series], row, ("series", *_TRADED, *_POSITIONS))
+        if last_day:
+            ends_ns = _end_of_day(last_day)
+            for rows in (memory.series, memory.payees, memory.trading):
+                rows["day_ends_ns"][rows["first_position"] != 0] = ends_ns
 
     def fold(self, batch: Batch) -> None:
-        for position, envelope, content, flow in batch.entries:
-            if isinstance(content, Block):
-                assert flow is not None
-                self._block(position, content, flow)
-            else:
-                assert envelope is not None
-                self._fact(position, envelope, content)
+        # Nothing else of a block changes what is split or owed.
+        rows = batch.flow.rows
+        given = None
+        if len(rows.trades) or len(rows.movements) or len(rows.shares) or len(rows.suspense):
+            given = self._splits.given(batch.flow)
+        done = 0
+        for position, envelope, fact in batch.facts:
+            if isinstance(fact, _TAKEN):
+                if given is not None:
+                    before = int(np.searchsorted(given.positions, position))
+                    self._splits.fold(given, done, before)
+                    done = before
+                self._fact(position, envelope, fact)
+        if given is not None:
+            self._splits.fold(given, done, len(given.positions))
 
     def write(self, connection: Connection) -> None:
-        days = (self._series_days, self._payee_days, self._trading_days)
-        for rows in (
-            self._agreements,
-            self._weight_rows,
-            self._ways,
-            self._failures,
-            self._series,
-            self._lines,
-            self._era_payees,
-            self._carried,
-            *days,
-        ):
+        for rows in (self._agreements, self._weights, self._ways, self._failures):
             rows.write(connection)
-        for kept in days:
-            kept.forget(lambda row: row["day"] < self._day)
+        if self._splits.changed:
+            self._write_splits(connection)
+
+    def _write_splits(self, connection: Connection) -> None:
+        splits = self._splits
+        self._write_series(connection, splits.changed_series())
+        insert(connection, revenue_lines, columns_of(splits.new("lines")))
+        insert(connection, era_payees, columns_of(splits.new("era_payees")))
+        payees = splits.changed_payees()
+        columns = columns_of(payees, ("series", "payee", "position"))
+        upsert(connection, carried, columns | {"carried_ppb": carried_ppb(payees)})
+        days = splits.changed_days("series_days")
+        columns = columns_of(days, ("series", *_SUMS, "suspense_before_minor", *_POSITIONS))
+        upsert(connection, series_days, columns | {"day": _days(days), "suspense_after_minor": days["suspense_minor"]})
+        days = splits.changed_days("payee_days")
+        columns = columns_of(days, ("payee", "series", *_SUMS, *_POSITIONS))
+        upsert(connection, payee_days, columns | {"day": _days(days), "carried_ppb": carried_ppb(days)})
+        days = splits.changed_days("trading_days")
+        columns = columns_of(days, ("series", *_TRADED, *_POSITIONS))
+        upsert(connection, trading_days, columns | {"day": _days(days)})
+        splits.written()
+
+    def _write_series(self, connection: Connection, rows: Any) -> None:
+        listed = [self._listed[series] for series in rows["series"].tolist()]
+        newest = self._splits.memory.waterfalls["version"][rows["waterfall"]]
+        columns = {
+            "symbol": [symbol for symbol, _, _ in listed],
+            "model": [model for _, model, _ in listed],
+            "currency": [currency for _, _, currency in listed],
+            "waterfall_version": np.where(rows["waterfall"] == NONE, 0, newest),
+        }
+        upsert(connection, revenue_series, columns | columns_of(rows, ("series", *_SERIES_NAMES)))
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
@@ -258,19 +293,8 @@ class Revenue:
             case events.ModelVersionRegistered():
                 self._models[fact.model_version] = fact.model
             case events.SeriesListed():
-                self._series.put(
-                    series=fact.series,
-                    symbol=fact.symbol,
-                    model=self._models[fact.model_version],
-                    currency=fact.currency,
-                    waterfall_version=0,
-                    era=0,
-                    era_minor=0,
-                    suspense_minor=0,
-                    difference_position=0,
-                    position=position,
-                )
-                self._payees[fact.series] = {}
+                self._listed[fact.series] = (fact.symbol, self._models[fact.model_version], fact.currency)
+                self._splits.list_series(fact.series, position)
             case events.AgreementSigned():
                 self._agreements.put(
                     agreement=fact.agreement,
@@ -304,10 +328,8 @@ class Revenue:
 
     def _waterfall(self, position: int, at_ns: int, fact: events.WaterfallCompiled) -> None:
         """A payee goes on with what it carries; what leavers carry goes to the developer, else to the first payee."""
-        weights = dict(fact.rows)
-        self._weights[fact.series, fact.version] = weights
         for payee, weight_ppb in fact.rows:
-            self._weight_rows.put(
+            self._weights.put(
                 series=fact.series,
                 version=fact.version,
                 payee=payee,
@@ -325,258 +347,48 @@ class Revenue:
                 share=share,
                 position=position,
             )
-        carries = self._payees[fact.series]
-        heir = fact.developer if fact.developer in weights else fact.rows[0][0]
-        day = day_of(at_ns)
-        for leaver in [payee for payee, ppb in carries.items() if ppb and payee not in weights]:
-            inherited = carries.get(heir, 0) + carries[leaver]
-            for payee, ppb in ((leaver, 0), (heir, inherited)):
-                self._carry(position, fact.series, payee, ppb)
-                self._change_payee_day(position, day, fact.series, payee)
-        for payee in weights:
-            if payee not in carries:
-                self._carry(position, fact.series, payee, 0)
-        self._series.change((fact.series,), waterfall_version=fact.version, position=position)
-        self._begin_era(fact.series, fact.version)
+        slots = {payee: self._splits.slot(fact.series, payee, position) for payee, _ in fact.rows}
+        weights = [(slots[payee], weight_ppb) for payee, weight_ppb in fact.rows]
+        waterfall = self._splits.add_waterfall(fact.series, fact.version, weights)
+        heir = slots.get(fact.developer, weights[0][0])
+        self._splits.begin_version(fact.series, waterfall, heir=heir, at_ns=at_ns, position=position)
 
-    def _begin_era(self, series: int, version: int) -> None:
-        """From here on the series is split by the weights of this version."""
-        era = self._series[(series,)]["era"] + 1
-        self._series.change((series,), era=era, era_minor=0)
-        for payee, weight_ppb in self._weights[series, version].items():
-            self._era_payees.put(
-                series=series,
-                era=era,
-                payee=payee,
-                version=version,
-                weight_ppb=weight_ppb,
-                carry_ppb=self._payees[series][payee],
-            )
 
-    # -- flow ----------------------------------------------------------------------------------------------------------
+_TAKEN: Final = (
+    events.ModelVersionRegistered,
+    events.SeriesListed,
+    events.AgreementSigned,
+    events.AgreementTookEffect,
+    events.WaterfallCompilationFailed,
+    events.WaterfallCompiled,
+)
+_SUMS: Final = (*_SOURCES, *_PAID)
+_POSITIONS: Final = ("first_position", "last_position")
+_SERIES_NAMES: Final = ("era", "era_minor", "suspense_minor", "difference_position", "position")
+"""Columns of `revenue_series` that are fields of the fold's rows."""
 
-    def _block(self, position: int, block: Block, rows: FlowRows) -> None:
-        """Refunds go by the weights of their sale, so the block is taken in pieces between them, and day by day."""
-        trades, shares, refunds = rows.trades, rows.shares, refunds_in(rows)
-        day_numbers = sorted({*_days(trades), *_days(shares), *_days(refunds)})
-        for day_number in day_numbers:
-            day = day_of(day_number * DAY_NS)
-            of_day: Sequence[Any] = (trades, shares, refunds)
-            if len(day_numbers) > 1:
-                of_day = [part[part["at_ns"] // DAY_NS == day_number] for part in of_day]
-            self._trading(position, day, of_day[0])
-            done = 0
-            for refund in of_day[2]:
-                at = int(refund["command"])
-                self._sales(position, day, _between(of_day[0], done, at), _between(of_day[1], done, at))
-                self._refund(position, day, refund, _version_of(block, at), _between(of_day[1], at, at + 1))
-                done = at + 1
-            self._sales(position, day, _from(of_day[0], done), _from(of_day[1], done))
-        self._compare(position, rows)
 
-    def _sales(self, position: int, day: int, trades: Any, shares: Any) -> None:
-        """What was sold is split by the newest weights, in the order of the log."""
-        sold = trades[(trades["primary"] != 0) | (trades["royalty_minor"] != 0)]
-        if len(sold):
-            first = np.flatnonzero(np.append(True, sold["command"][1:] != sold["command"][:-1]))
-            primary = sold["primary"] != 0
-            sales = np.add.reduceat(np.where(primary, sold["notional_minor"], 0), first)
-            royalties = np.add.reduceat(np.where(primary, 0, sold["royalty_minor"]), first)
-            series_of = sold["series"][first]
-            for series, mine in _by_series(series_of):
-                amounts = sales[mine] + royalties[mine]
-                known = self._series[(series,)]
-                total = int(amounts.sum())
-                self._lines.put_columns(
-                    len(amounts),
-                    series=series,
-                    command=sold["command"][first[mine]],
-                    position=position,
-                    at_ns=sold["at_ns"][first[mine]],
-                    era=known["era"],
-                    before_minor=known["era_minor"] + np.cumsum(amounts) - amounts,
-                    sales_minor=sales[mine],
-                    royalties_minor=royalties[mine],
-                    refunds_minor=0,
-                )
-                self._series.change((series,), era_minor=known["era_minor"] + total)
-                came = (int(sales[mine].sum()), int(royalties[mine].sum()), 0)
-                self._split(position, day, series, known["waterfall_version"], came)
-        self._pay(position, day, shares)
+def _set(into: Any, row: Row[Any], names: Sequence[str]) -> None:
+    for name in names:
+        into[name] = getattr(row, name)
 
-    def _refund(self, position: int, day: int, refund: Any, version: int, shares: Any) -> None:
-        """A negative sale by the weights that were frozen in the sale: an era of its own if they are not the newest."""
-        series = -int(refund["other"])
-        amount = int(refund["amount_minor"])
-        newest = self._series[(series,)]["waterfall_version"]
-        if version != newest:
-            self._begin_era(series, version)
-        known = self._series[(series,)]
-        self._lines.put_columns(
-            1,
-            series=series,
-            command=int(refund["command"]),
-            position=position,
-            at_ns=int(refund["at_ns"]),
-            era=known["era"],
-            before_minor=known["era_minor"],
-            sales_minor=0,
-            royalties_minor=0,
-            refunds_minor=amount,
-        )
-        self._series.change((series,), era_minor=known["era_minor"] - amount)
-        self._split(position, day, series, version, (0, 0, amount))
-        self._pay(position, day, shares)
-        if version != newest:
-            self._begin_era(series, newest)
 
-    def _split(self, position: int, day: int, series: int, version: int, came: tuple[int, int, int]) -> None:
-        """Every payee of the version is entitled to its weight of what came: (sales, royalties, refunds)."""
-        sales, royalties, refunds = came
-        amount = sales + royalties - refunds
-        sources = dict(zip(_SOURCES, came, strict=True))
-        self._change_series_day(position, day, series, amount, sources)
-        for payee, weight_ppb in self._weights[series, version].items():
-            self._carry(position, series, payee, self._payees[series][payee] + amount * weight_ppb)
-            self._change_payee_day(position, day, series, payee, sources)
+def _days(rows: Any) -> Any:
+    """The UTC days of rows as numbers YYYYMMDD."""
+    ends, which = np.unique(rows["day_ends_ns"], return_inverse=True)
+    return np.array([day_of(end - 1) for end in ends.tolist()], np.int64)[which]
 
-    def _pay(self, position: int, day: int, shares: Any) -> None:
-        """What was posted between suspense and payees."""
-        if not len(shares):
-            return
-        keys = shares["series"].astype(np.int64) << 32 | shares["payee"]
-        order = np.argsort(keys, kind="stable")
-        keys, amounts = keys[order], shares["amount_minor"][order]
-        first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
-        given = np.add.reduceat(np.maximum(amounts, 0), first)
-        taken = np.add.reduceat(np.maximum(-amounts, 0), first)
-        for group, gave, took in zip(keys[first].tolist(), given.tolist(), taken.tolist(), strict=True):
-            series, payee = divmod(group, 1 << 32)
-            paid = dict(zip(_PAID, (gave, took), strict=True))
-            self._change_series_day(position, day, series, took - gave, paid)
-            ppb = self._payees[series].get(payee, 0) - (gave - took) * PPB
-            self._carry(position, series, payee, ppb)
-            self._change_payee_day(position, day, series, payee, paid)
 
-    def _trading(self, position: int, day: int, trades: Any) -> None:
-        primary_minor = np.where(trades["primary"] != 0, trades["notional_minor"], 0)
-        fees_minor = trades["buyer_fee_minor"] + trades["seller_fee_minor"]
-        for series, mine in _by_series(trades["series"]):
-            values = (
-                len(mine),
-                trades["lots"][mine].sum(),
-                trades["notional_minor"][mine].sum(),
-                primary_minor[mine].sum(),
-                fees_minor[mine].sum(),
-                trades["tax_minor"][mine].sum(),
-                trades["royalty_minor"][mine].sum(),
-            )
-            added = {name: int(value) for name, value in zip(_TRADED, values, strict=True)}
-            self._day = max(self._day, day)
-            row = self._trading_days.get((series, day))
-            if row is None:
-                self._trading_days.put(series=series, day=day, **added, first_position=position, last_position=position)
-            else:
-                sums = {name: row[name] + value for name, value in added.items()}
-                self._trading_days.change((series, day), **sums, last_position=position)
-
-    def _carry(self, position: int, series: int, payee: int, ppb: int) -> None:
-        self._payees[series][payee] = ppb
-        self._carried.put(series=series, payee=payee, carried_ppb=ppb, position=position)
-
-    def _change_series_day(
-        self, position: int, day: int, series: int, into_suspense_minor: int, added: Mapping[str, int]
-    ) -> None:
-        self._day = max(self._day, day)
-        before = self._series[(series,)]["suspense_minor"]
-        after = before + into_suspense_minor
-        self._series.change((series,), suspense_minor=after, position=position)
-        if self._series_days.get((series, day)) is None:
-            self._series_days.put(
-                series=series,
-                day=day,
-                **dict.fromkeys((*_SOURCES, *_PAID), 0),
-                suspense_before_minor=before,
-                suspense_after_minor=before,
-                first_position=position,
-                last_position=position,
-            )
-        row = self._series_days[series, day]
-        sums = {name: row[name] + value for name, value in added.items()}
-        self._series_days.change((series, day), **sums, suspense_after_minor=after, last_position=position)
-
-    def _change_payee_day(
-        self, position: int, day: int, series: int, payee: int, added: Mapping[str, int] | None = None
-    ) -> None:
-        self._day = max(self._day, day)
-        at = (payee, series, day)
-        if self._payee_days.get(at) is None:
-            self._payee_days.put(
-                payee=payee,
-                series=series,
-                day=day,
-                **dict.fromkeys((*_SOURCES, *_PAID), 0),
-                carried_ppb=0,
-                first_position=position,
-                last_position=position,
-            )
-        row = self._payee_days[at]
-        sums = {name: row[name] + value for name, value in (added or {}).items()}
-        carries = self._payees[series][payee]
-        self._payee_days.change(at, **sums, carried_ppb=carries, last_position=position)
-
-    def _compare(self, position: int, rows: FlowRows) -> None:
-        """After each block suspense holds what came and was not paid: the parts that payees carry, each below one."""
-        for suspense in rows.suspense:
-            series = int(suspense["series"])
-            known = self._series.get((series,))
-            if known is None:
-                continue  # Its account is opened before the series is listed.
-            parts = self._payees[series].values()
-            sound = (
-                known["suspense_minor"] == int(suspense["amount_minor"])
-                and known["suspense_minor"] * PPB == sum(parts)
-                and all(0 <= part < PPB for part in parts)
-            )
-            if not sound and not known["difference_position"]:
-                self._series.change((series,), difference_position=position)
+def _end_of_day(day: int) -> int:
+    """When a day YYYYMMDD ends, in nanoseconds since 1970."""
+    begins = datetime(day // 10_000, day // 100 % 100, day % 100, tzinfo=UTC)
+    return (int(begins.timestamp()) * 10**9 // DAY_NS + 1) * DAY_NS
 
 
 def day_of(at_ns: int) -> int:
     """The UTC day of a moment as the number YYYYMMDD; without its last two digits it is the month."""
     day = datetime.fromtimestamp(at_ns // 10**9, UTC)
     return day.year * 10_000 + day.month * 100 + day.day
-
-
-def _by_series(series: Any) -> Iterator[tuple[int, Any]]:
-    """Each series with the numbers of its rows, in their order."""
-    order = np.argsort(series, kind="stable")
-    found = series[order]
-    cuts = np.flatnonzero(found[1:] != found[:-1]) + 1
-    for mine in np.split(order, cuts) if len(order) else ():
-        yield int(series[mine[0]]), mine
-
-
-def _days(rows: Any) -> list[int]:
-    """Days since 1970 on which the rows are; time never runs backwards."""
-    days = rows["at_ns"][[0, -1]] // DAY_NS if len(rows) else ()
-    return list(np.unique(rows["at_ns"] // DAY_NS) if len(set(days)) > 1 else days[:1])
-
-
-def _between(rows: Any, first_command: int, end_command: int) -> Any:
-    return rows[(rows["command"] >= first_command) & (rows["command"] < end_command)]
-
-
-def _from(rows: Any, first_command: int) -> Any:
-    return rows[rows["command"] >= first_command] if first_command else rows
-
-
-def _version_of(block: Block, command: int) -> int:
-    """The waterfall that a refund goes by; a refund is one unit of work, so its block has its row."""
-    commands = block.rows(Section.COMMANDS)
-    row = commands[np.searchsorted(commands["command"], command)]
-    assert row["command"] == command, (command, row)
-    return int(row["target"])
 
 
 # -- questions ---------------------------------------------------------------------------------------------------------

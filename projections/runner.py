@@ -23,10 +23,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.events import Envelope, Fact
 from ledger.blocks import TOPIC, Block, decode_block
 from ledger.mapper import Unseal, from_entry
-from matching.layout import Section
 from projections.database import Generations, ReadDatabase
-from projections.flow import FlowFold, FlowRows
-from projections.projection import Batch, Entry, ReadModel
+from projections.flow import FlowFold
+from projections.projection import Batch, ReadModel
 from projections.schema import FLOW_STATE, READ_MODELS
 from projections.tracking import LOG, advance
 
@@ -162,7 +161,7 @@ class Follower:
         batch = self._batch(entries)
         for model in self._models:
             model.fold(batch)
-        self._commands_since_kept += sum(len(block.rows(Section.COMMANDS)) for _, block in batch.blocks)
+        self._commands_since_kept += len(batch.flow.blocks.given.commands)
         with self._database.engine.begin() as connection:
             for model in self._models:
                 model.write(connection)
@@ -175,29 +174,22 @@ class Follower:
 
     def _batch(self, entries: Sequence[LogEntry]) -> Batch:
         """The entries decoded, and what the blocks changed."""
-        read: list[Entry] = []
         facts: list[tuple[int, Envelope, Fact]] = []
         blocks: list[tuple[int, Block]] = []
-        flow: list[tuple[int, FlowRows]] = []
         at_ns = self.at_ns
-        for entry in entries:
-            assert entry.position == self.position + 1 + len(read), (entry.position, self.position, len(read))
+        for position, entry in enumerate(entries, self.position + 1):
+            assert entry.position == position, (entry.position, position)
             if entry.topic == TOPIC:
                 block = decode_block(entry.state)
-                rows = self._flow.apply_block(block)
                 at_ns = max(at_ns, int(block.header["last_at_ns"]))
-                blocks.append((entry.position, block))
-                flow.append((entry.position, rows))
-                read.append(Entry(entry.position, None, block, rows))
+                blocks.append((position, block))
             else:
                 envelope, fact = from_entry(
-                    entry.stream, entry.version, entry.topic, entry.state, self._unseal, position=entry.position
+                    entry.stream, entry.version, entry.topic, entry.state, self._unseal, position=position
                 )
-                self._flow.apply_fact(envelope, fact)
                 at_ns = max(at_ns, envelope.at_ns)
-                facts.append((entry.position, envelope, fact))
-                read.append(Entry(entry.position, envelope, fact, None))
-        return Batch(read, facts, blocks, flow, read[-1].position, at_ns)
+                facts.append((position, envelope, fact))
+        return Batch(facts, blocks, self._flow.apply(blocks, facts), self.position + len(entries), at_ns)
 
 
 class _Told:

@@ -37,6 +37,20 @@ def table(name: str, *columns: Any) -> Table:
     return Table(name, metadata, *columns, sqlite_with_rowid=is_row_number)
 
 
+_CONSTANT: Final = "constant"
+
+
+def constant(table: Table, *names: str) -> None:
+    """Columns that keep their first value as long as their row lives: an upsert leaves them and their indexes alone."""
+    assert all(name in table.c for name in names), (table.name, names)
+    table.info[_CONSTANT] = frozenset(names)
+
+
+def constants_of(table: Table) -> frozenset[str]:
+    found: frozenset[str] = table.info.get(_CONSTANT, frozenset())
+    return found
+
+
 TRACKING: Final = table("tracking", words("name", key=True), integer("position"))
 """How far a generation has followed the log: committed with the rows."""
 

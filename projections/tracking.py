@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from eventsourcing.persistence import IntegrityError, Tracking, TrackingRecorder
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, text
 
 from projections.schema import TRACKING
 
@@ -35,13 +35,14 @@ class SqlTrackingRecorder(TrackingRecorder):
 
 def advance(connection: Connection, tracking: Tracking) -> None:
     """Move on to a later position within the transaction of `connection`. Raises IntegrityError if it is not later."""
-    name, position = tracking.application_name, tracking.notification_id
-    known = connection.scalar(select(TRACKING.c.position).where(TRACKING.c.name == name))
-    if known is None:
-        connection.execute(insert(TRACKING).values(name=name, position=position))
+    values = {"name": tracking.application_name, "position": tracking.notification_id}
+    if connection.execute(_MOVE, values).rowcount == 1:
         return
-    changed = connection.execute(
-        update(TRACKING).where(TRACKING.c.name == name, TRACKING.c.position < position).values(position=position)
-    )
-    if changed.rowcount != 1:
-        raise IntegrityError(f"{name}: position {position} is not after {known}")
+    known = connection.scalar(_POSITION, values)
+    if known is not None:
+        raise IntegrityError(f"{tracking.application_name}: position {tracking.notification_id} is not after {known}")
+    connection.execute(insert(TRACKING), values)
+
+
+_MOVE: Final = text("UPDATE tracking SET position = :position WHERE name = :name AND position < :position")
+_POSITION: Final = text("SELECT position FROM tracking WHERE name = :name")

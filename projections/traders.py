@@ -16,10 +16,10 @@ from domain.events import DepositRecorded, Envelope, Fact, SaleRefunded, Withdra
 from domain.values import AccountKind, PostingCode
 from ledger.blocks import Block
 from matching.layout import FLAG_PRIMARY, Ending, Section, Side
-from projections.flow import STATUS_OPEN, FlowRows
+from projections.flow import STATUS_OPEN, BatchFlow, refunds_at
 from projections.projection import Batch
 from projections.rows import PAGE_ROWS, WaitingRows, key, maybe_text, readable, text, total_of
-from projections.schema import integer, table
+from projections.schema import constant, integer, table
 
 # -- tables ------------------------------------------------------------------------------------------------------------
 
@@ -224,6 +224,10 @@ refunds = table(
     Index("refunds_by_buyer", "buyer", "command"),
 )
 
+constant(orders, "command", "at_ns", "party", "series", "side", "tif", "flags", "price_ticks", "lots")
+constant(accounts, "owner", "asset", "kind")
+constant(grants, "holder", "series", "command", "at_ns")
+
 # -- the fold ----------------------------------------------------------------------------------------------------------
 
 _GRANT: Final = np.dtype(
@@ -279,14 +283,26 @@ class Traders:
     def fold(self, batch: Batch) -> None:
         for position, envelope, fact in batch.facts:
             self._fold_fact(position, envelope, fact)
-        for (position, block), (_, rows) in zip(batch.blocks, batch.flow, strict=True):
-            self._fold_orders(position, block, rows)
-            self._fold_fills(position, rows.trades)
-            self._fold_grants(position, rows)
-            self._fold_statement(position, rows)
-            balances = rows.balances
+        flow = batch.flow
+        if len(flow.rows.orders):
+            self._fold_orders(flow)
+            self._fold_client_ids(batch.blocks, flow.rows.orders)
+        if len(flow.rows.refusals):
+            self._fold_refusals(flow)
+        if len(flow.blocks.given.endings):
+            self._fold_reductions(flow)
+        if len(flow.rows.trades):
+            self._fold_fills(flow)
+        if len(flow.rows.grants):
+            self._fold_grants(flow)
+        if len(flow.rows.movements):
+            self._fold_statement(flow)
+        balances = flow.rows.balances
+        if len(balances):
             names = ("account", "owner", "asset", "kind", "available", "held")
-            self._accounts.put_columns(len(balances), **_columns(balances, names), position=position)
+            self._accounts.put_columns(
+                len(balances), **_columns(balances, names), position=flow.position_of("balances")
+            )
 
     def write(self, connection: Connection) -> None:
         for rows in (
@@ -337,43 +353,59 @@ class Traders:
                     reason=readable(fact.reason),
                 )
 
-    def _fold_orders(self, position: int, block: Block, rows: FlowRows) -> None:
-        lives = rows.orders
+    def _fold_orders(self, flow: BatchFlow) -> None:
+        lives = flow.rows.orders
         self._orders.put_columns(
-            len(lives), order_number=lives["order"], **_columns(lives, ORDER_COLUMNS), position=position
+            len(lives),
+            order_number=lives["order"],
+            **_columns(lives, ORDER_COLUMNS),
+            position=flow.position_of("orders"),
         )
-        refused = rows.refusals
-        names = [column.name for column in refusals.columns if column.name != "position"]
-        self._refusals.put_columns(len(refused), **_columns(refused, names), position=position)
 
-        endings = block.rows(Section.ENDINGS)
-        reduced = endings[endings["reason"] == int(Ending.REDUCED)]
+    def _fold_refusals(self, flow: BatchFlow) -> None:
+        refused = flow.rows.refusals
+        names = [column.name for column in refusals.columns if column.name != "position"]
+        self._refusals.put_columns(len(refused), **_columns(refused, names), position=flow.position_of("refusals"))
+
+    def _fold_reductions(self, flow: BatchFlow) -> None:
+        endings = flow.blocks.given.endings
+        at = np.flatnonzero(endings["reason"] == int(Ending.REDUCED))
+        reduced = endings[at]
         if len(reduced):
-            commands = block.rows(Section.COMMANDS)
-            at_ns = commands["at_ns"][np.searchsorted(commands["command"], reduced["command"])]
+            # A reduction is one unit of work, so its block has its command.
+            commands = flow.blocks.given.commands
+            block = np.searchsorted(flow.blocks.starts_of(Section.ENDINGS), at, side="right") - 1
             self._reductions.put_columns(
                 len(reduced),
                 order_number=reduced["order"],
                 command=reduced["command"],
-                at_ns=at_ns,
+                at_ns=commands["at_ns"][np.searchsorted(commands["command"], reduced["command"])],
                 lots=reduced["lots"],
-                position=position,
+                position=flow.blocks.positions[block],
             )
-        named = block.rows(Section.CLIENT_IDS)
-        if len(named):
-            # A refused order has no life, so nothing is kept of its name.
-            by_command = lives[np.argsort(lives["command"], kind="stable")]
-            at = np.minimum(np.searchsorted(by_command["command"], named["command"]), len(by_command) - 1)
-            for row, life in zip(named, by_command[at] if len(by_command) else (), strict=False):
-                if life["command"] == row["command"]:
-                    self._client_orders.put(
-                        order_number=int(life["order"]),
-                        party=int(life["party"]),
-                        client_order_id=row["client_order_id"].decode("ascii"),
-                        command=int(row["command"]),
-                    )
 
-    def _fold_fills(self, position: int, trades: Any) -> None:
+    def _fold_client_ids(self, blocks: Sequence[tuple[int, Block]], lives: Any) -> None:
+        """A refused order has no life, so nothing is kept of its name."""
+        parts = [part for _, block in blocks if len(part := block.rows(Section.CLIENT_IDS))]
+        if not parts:
+            return
+        named = np.concatenate(parts)
+        # The row in which an order begins is the first of those with its command.
+        commands, first = np.unique(lives["command"], return_index=True)
+        at = np.minimum(np.searchsorted(commands, named["command"]), len(commands) - 1)
+        accepted = commands[at] == named["command"]
+        life, named = lives[first[at[accepted]]], named[accepted]
+        self._client_orders.put_columns(
+            len(named),
+            order_number=life["order"],
+            party=life["party"],
+            client_order_id=np.array([name.decode("ascii") for name in named["client_order_id"].tolist()], object),
+            command=named["command"],
+        )
+
+    def _fold_fills(self, flow: BatchFlow) -> None:
+        trades = flow.rows.trades
+        positions = flow.position_of("trades")
         for side, party, fee in ((Side.BUY, "buyer", "buyer_fee_minor"), (Side.SELL, "seller", "seller_fee_minor")):
             takes = trades["taker_side"] == int(side)
             buys = side is Side.BUY
@@ -388,25 +420,24 @@ class Traders:
                 tax_minor=trades["tax_minor"] if buys else 0,
                 royalty_minor=0 if buys else trades["royalty_minor"],
                 **_columns(trades, ("command", "fill", "at_ns", "series", "price_ticks", "lots", "notional_minor")),
-                position=position,
+                position=positions,
             )
 
-    def _fold_grants(self, position: int, rows: FlowRows) -> None:
-        changes = rows.grants
-        if not len(changes):
-            return
+    def _fold_grants(self, flow: BatchFlow) -> None:
+        changes = flow.rows.grants
         numbers, first, of_number = np.unique(changes["grant"], return_index=True, return_inverse=True)
         self._make_room(int(numbers[-1]))
         known = self._known_grants
         fresh = known["command"][numbers] == 0
         for name in ("holder", "series", "command", "at_ns"):
             known[name][numbers[fresh]] = changes[name][first[fresh]]
-        # The last row of a grant in the block has its lots now.
+        # The last row of a grant has its lots now.
         last = len(changes) - 1 - np.unique(changes["grant"][::-1], return_index=True)[1]
         known["lots"][numbers] = changes["lots"][last]
         known["last_command"][numbers] = changes["command"][last]
         known["last_at_ns"][numbers] = changes["at_ns"][last]
-        back = np.isin(changes["command"], refunds_in(rows)["command"])
+        refunded = flow.rows.movements["command"][refunds_at(flow.rows)]
+        back = np.isin(changes["command"], refunded)
         for name, counts in (
             ("bought_lots", changes["change"] > 0),
             ("sold_lots", (changes["change"] < 0) & ~back),
@@ -416,7 +447,10 @@ class Traders:
             np.add.at(lots, of_number[counts], np.abs(changes["change"][counts]))
             known[name][numbers] += lots
         self._grants.put_columns(
-            len(numbers), grant_number=numbers, **_columns(known[numbers], _names(_GRANT)), position=position
+            len(numbers),
+            grant_number=numbers,
+            **_columns(known[numbers], _names(_GRANT)),
+            position=flow.position_of("grants")[last],
         )
 
     def _make_room(self, number: int) -> None:
@@ -425,15 +459,16 @@ class Traders:
             larger[: len(self._known_grants)] = self._known_grants
             self._known_grants = larger
 
-    def _fold_statement(self, position: int, rows: FlowRows) -> None:
-        """One line for all movements of a command on an account."""
-        moved = rows.movements
-        if not len(moved):
-            return
-        # Rows of an account stay in the order of the log, so a change of command within it begins a new line.
+    def _fold_statement(self, flow: BatchFlow) -> None:
+        """One line for all movements of a command on an account in a block."""
+        moved = flow.rows.movements
+        # Rows of an account stay in the order of the log, so a change of command or block in it begins a new line.
         order = np.argsort(moved["account"], kind="stable")
         account, command, amounts = (moved[name][order] for name in ("account", "command", "amount_minor"))
-        starts = np.append(True, (account[1:] != account[:-1]) | (command[1:] != command[:-1]))
+        block = flow.block_of("movements")[order]
+        starts = np.append(
+            True, (account[1:] != account[:-1]) | (command[1:] != command[:-1]) | (block[1:] != block[:-1])
+        )
         first = np.flatnonzero(starts)
         last = np.append(first[1:], len(moved)) - 1
         begins = moved[order[first]]
@@ -448,28 +483,26 @@ class Traders:
             len(first),
             **_columns(begins, ("account", "command", "at_ns", "party", "currency", "kind", "code")),
             line=begins["index"],
-            series=np.where(suspense < 0, -suspense, _series_traded(begins["command"], rows.trades)),
+            series=np.where(suspense < 0, -suspense, _series_traded(flow, begins["command"], block[first])),
             amount_minor=np.add.reduceat(amounts, first),
             balance_minor=moved["balance_minor"][order[last]],
             **parts,
             postings=last - first + 1,
-            position=position,
+            position=flow.blocks.positions[block[first]],
         )
 
 
-def refunds_in(rows: FlowRows) -> Any:
-    """The movements of a block that paid a buyer back out of the suspense of a series."""
-    moved = rows.movements
-    return moved[(moved["code"] == int(PostingCode.REFUND)) & (moved["other"] < 0) & (moved["amount_minor"] > 0)]
-
-
-def _series_traded(commands: Any, trades: Any) -> Any:
-    """The series in which each command traded, 0 where it did not."""
+def _series_traded(flow: BatchFlow, commands: Any, blocks: Any) -> Any:
+    """The series in which each command traded in a block, 0 where it did not."""
+    trades = flow.rows.trades
     if not len(trades):
         return np.zeros(len(commands), np.int64)
-    traded = trades["command"]
-    at = np.minimum(np.searchsorted(traded, commands), len(trades) - 1)
-    return np.where(traded[at] == commands, trades["series"][at], 0)
+    # Both commands and blocks run upward, so one number orders them.
+    count = len(flow.ends)
+    traded = trades["command"] * count + flow.block_of("trades")
+    wanted = commands * count + blocks
+    at = np.minimum(np.searchsorted(traded, wanted), len(trades) - 1)
+    return np.where(traded[at] == wanted, trades["series"][at], 0)
 
 
 def _columns(rows: Any, names: Sequence[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ def test_a_tiny_run_folds_commits_and_builds_anew(
     capsys: pytest.CaptureFixture[str], small_market: SmallMarket
 ) -> None:
     small_market(projections)
-    assert projections.main(["--json", "--commands", "500", "--rows", "2000", "--rounds", "2"]) == 0
+    assert projections.main(["--json", "--commands", "500", "--rows", "2000", "--rounds", "2", "--singles", "20"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["bench"] == "projections"
     results = {result["case"]: result for result in printed["results"]}
@@ -26,4 +26,6 @@ def test_a_tiny_run_folds_commits_and_builds_anew(
     assert results["order rows sqlite"]["against"] == "bare insert"
     assert results["order rows sqlite"]["ratio"] > 0
     assert results["rebuild"]["against"] == "read"
+    assert results["order rows sqlite processor"]["value"] > 0
+    assert results["single orders caught up"]["value"] < results["single orders one at a time"]["value"]
     assert 0 < results["rebuild"]["value"] < results["rebuild read"]["value"]

@@ -16,7 +16,8 @@ from ledger.recorder import LogRecorder
 from matching.layout import Side
 from projections import rebuild
 from projections.database import ReadDatabase, generations_at
-from projections.projection import Batch, Entry, ReadModel
+from projections.flow import FlowFold
+from projections.projection import Batch, ReadModel
 from projections.runner import Follower, Log, new_generation
 from tests.api.small_house import BUYER, LIMITS, OCTOBER_NS, OFFICE, SmallHouse, tell
 
@@ -75,8 +76,7 @@ def told(
     """A connection to read models that were told facts only, at positions from 1."""
     with new_generation(generations_at(folder), models()) as database, database.engine.begin() as connection:
         placed = [(position, envelope, fact) for position, (envelope, fact) in enumerate(facts, 1)]
-        entries = [Entry(position, envelope, fact, None) for position, envelope, fact in placed]
-        batch = Batch(entries, placed, [], [], len(facts), facts[-1][0].at_ns)
+        batch = Batch(placed, [], FlowFold().apply([], placed), len(facts), facts[-1][0].at_ns)
         for model in models():
             model.fold(batch)
             model.write(connection)

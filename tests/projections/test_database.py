@@ -12,11 +12,11 @@ from eventsourcing.persistence import TrackingRecorder
 from eventsourcing.tests.persistence import TrackingRecorderTestCase
 from sqlalchemy import MetaData, Table, select
 
-from projections.bulk import COPY_FROM_ROWS, columns_of, delete, insert, upsert
+from projections.bulk import COPY_FROM_ROWS, SQLITE_VALUES, columns_of, delete, insert, upsert
 from projections.database import GenerationMissing, Generations
 from projections.hashes import rows_hash, table_hash
 from projections.rows import blob
-from projections.schema import integer, table, words
+from projections.schema import constant, integer, table, words
 
 
 def a_table(*columns: Any, name: str) -> Table:
@@ -28,6 +28,8 @@ def a_table(*columns: Any, name: str) -> Table:
 
 NUMBERS = a_table(integer("a", key=True), integer("b", key=True), integer("value"), name="test_numbers")
 SINGLE = a_table(integer("number", key=True), integer("value"), name="test_single")
+NUMBERED = a_table(integer("number", key=True), integer("owner"), integer("value"), name="test_numbered")
+constant(NUMBERED, "owner")
 MIXED = a_table(
     words("name", key=True),
     integer("number", nullable=True),
@@ -48,7 +50,7 @@ def database(generations: Generations, monkeypatch: pytest.MonkeyPatch) -> Any:
     # SQLAlchemy makes only tables that belong to the MetaData.
     with monkeypatch.context() as patch:
         patch.setattr("projections.database.metadata", _Both())
-        made = generations.create([NUMBERS, SINGLE, MIXED])
+        made = generations.create([NUMBERS, SINGLE, NUMBERED, MIXED])
     yield made
     made.close()
 
@@ -117,7 +119,7 @@ def test_tracking_keeps_the_librarys_contract(generations: Generations, name: st
 # -- bulk --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [3, COPY_FROM_ROWS + 50])
+@pytest.mark.parametrize("count", [3, COPY_FROM_ROWS + 50, 2 * SQLITE_VALUES])
 def test_upsert_inserts_new_rows_and_changes_known_ones(database: Any, count: int) -> None:
     expected: dict[tuple[int, int], int] = {}
     random_numbers = random.Random(count)
@@ -145,6 +147,15 @@ def test_texts_bytes_and_nothing_come_back_as_they_went(database: Any, count: in
         upsert(connection, MIXED, columns)
         upsert(connection, MIXED, columns)
     assert rows_of(database, MIXED) == sorted(rows)
+
+
+@pytest.mark.parametrize("count", [3, COPY_FROM_ROWS + 50])
+def test_a_constant_column_keeps_its_first_value(database: Any, count: int) -> None:
+    with database.engine.begin() as connection:
+        for first in (10, 20):
+            numbers = np.arange(count)
+            upsert(connection, NUMBERED, {"number": numbers, "owner": numbers + first, "value": numbers + first})
+    assert rows_of(database, NUMBERED) == [(number, number + 10, number + 20) for number in range(count)]
 
 
 def test_no_rows_are_nothing_to_do(database: Any) -> None:

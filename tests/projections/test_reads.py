@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from ledger.sequencer import Ask, Reply
 from projections import reads as reads_module
@@ -15,7 +16,7 @@ from projections.assets import Assets, all_parties
 from projections.compliance import Compliance, entries
 from projections.database import Generations, ReadDatabase, generations_at
 from projections.projection import ReadModel
-from projections.reads import ProjectionLagging, QuestionTooSlow, Reads, ReadsUnavailable
+from projections.reads import ProjectionLagging, QuestionTooSlow, Reads, ReadsUnavailable, _Asked
 from projections.runner import Follower, new_generation
 from tests.simulation.market import FIRST_TRADER, OFFICER, START_NS, Desk, a_deposit
 
@@ -170,6 +171,21 @@ def test_a_reader_that_went_away_does_not_keep_its_thread(place: Place) -> None:
 
     with place.generation(), Reads(place.generations, threads=1) as reads:
         asyncio.run(ask(reads))
+
+
+def test_a_question_given_up_between_two_statements_ends_at_the_next_one(tmp_path: Path) -> None:
+    long = ENDLESS.replace("FROM n)", "FROM n WHERE i < 20000000)")
+
+    def question(connection: Connection) -> None:
+        asked.give_up()
+        connection.execute(text(long)).all()
+
+    asked = _Asked(question)
+    with generations_at(tmp_path).create([]) as database, database.engine.connect() as connection:
+        with pytest.raises(OperationalError, match="interrupted"), asked.on(connection):
+            question(connection)
+        connection.rollback()
+        assert connection.scalar(text("SELECT 1")) == 1
 
 
 def test_what_a_question_reads_is_of_one_moment_and_nothing_can_be_written(place: Place) -> None:
