@@ -277,7 +277,8 @@ class _Replay:
         found = []
         gone: set[int] = set()
         for message in messages:
-            place = message.side, message.price
+            # An execution may be reported at a better price than that of the level.
+            place = self.tape.place[message.order]
             level = self.tape.levels[place]
             unnamed = level.get(unnamed_of(*place), 0)
             known = level.keys() - gone - {unnamed_of(*place)}
@@ -305,7 +306,7 @@ class _Replay:
         best = self.tape.market.best(message.side)
         if best is None or best.price != message.price:
             return self.found.not_at_best
-        for order in self.tape.levels[message.side, message.price]:
+        for order in self.tape.levels[self.tape.place[message.order]]:
             if order == message.order:
                 return self.found.first_of_named
             if self.needed.get(order, 0) > 0:

@@ -200,6 +200,8 @@ class _Replay:
         call = call_of(event.at)
         gathers = self.tape.market.gathers()
         if isinstance(event, Trade) and event.came is None:
+            if not gathers:
+                self.gather()
             trades = self.trades_of(at, lambda trade: trade.came is None)
             self.uncross(trades)
             return at + len(trades)
@@ -207,8 +209,7 @@ class _Replay:
             self.uncross([])
         elif call is not None and call not in self.called and not gathers:
             self.called.add(call)
-            self.tape.run()
-            self.tape.market.gather()
+            self.gather()
         if isinstance(event, Trade):
             came, incoming = event.came, event.incoming
             trades = self.trades_of(at, lambda trade: trade.came == came and trade.incoming == incoming)
@@ -288,6 +289,10 @@ class _Replay:
         return place is not None and next(reversed(self.tape.levels[place])) != order
 
     # -- auctions ------------------------------------------------------------------------------------------------------
+
+    def gather(self) -> None:
+        self.tape.run()
+        self.tape.market.gather()
 
     def uncross(self, trades: list[Trade]) -> None:
         """End an auction, in which these trades happened."""

@@ -136,6 +136,14 @@ def test_a_day_of_one_level_with_a_halt_a_cross_and_a_hidden_execution(packed: b
     assert (found.best_differs, found.best_came_into_view) == ([], [1, 4, 10])
 
 
+def test_an_execution_at_another_price_than_its_level_is_an_exception(tmp_path: Path) -> None:
+    messages, books = tmp_path / "X_message_1.csv", tmp_path / "X_orderbook_1.csv"
+    messages.write_text("34200.1,1,11,100,1000,1\n34200.2,4,11,100,1001,1\n")
+    books.write_text("9999999999,0,1000,100\n9999999999,0,-9999999999,0\n")
+    found = lobster.replay(lobster.load(messages, books))
+    assert (found.executions, found.first, found.not_at_best, found.best_differs) == (1, 0, [2], [])
+
+
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     messages, books = tmp_path / "X_message_1.csv", tmp_path / "X_orderbook_1.csv"
     messages.write_text(ROWS)
