@@ -1,6 +1,6 @@
 """Recorded days of real exchanges, replayed: the exchange itself says which order was hit.
 
-FILES are gzipped or plain, or folders of them; of a pair either file is enough:
+FILES are gzipped or plain, or folders of them; of a pair so named either file is enough:
 
     lobster   ..._message_L.csv and ..._orderbook_L.csv, L levels
     sse       a log of orders (192), trades (191) and snapshots (111)
@@ -46,17 +46,24 @@ FORMATS = {
 
 
 def days_of(named: list[Path], marks: tuple[str, ...]) -> list[tuple[Path, ...]]:
-    """The files of each day, in the order of the marks; raises FileNotFoundError for half a pair."""
-    files = [file for name in named for file in (sorted(name.iterdir()) if name.is_dir() else [name])]
-    days = []
-    for file in files:
-        mark = next((mark for mark in marks if mark in file.name), None)
-        if mark is None or not {".csv", ".log"} & set(file.suffixes):
-            continue
-        day = tuple(sibling(file.with_name(file.name.replace(mark, other))) for other in marks) if mark else (file,)
-        if day not in days:
-            days.append(day)
-    return days
+    """The files of each day, in the order of the marks; raises FileNotFoundError for half a pair.
+
+    Files whose names say nothing are taken in the order in which they are named.
+    """
+    days: list[tuple[Path, ...]] = []
+    unmarked: list[Path] = []
+    for name in named:
+        for file in sorted(name.iterdir()) if name.is_dir() else [name]:
+            mark = next((mark for mark in marks if mark in file.name), None)
+            if mark is None:
+                unmarked += [] if name.is_dir() else [sibling(file)]
+            elif {".csv", ".log"} & set(file.suffixes) or not name.is_dir():
+                day = tuple(sibling(file.with_name(file.name.replace(mark, other))) for other in marks)
+                if day not in days:
+                    days.append(day)
+    if len(unmarked) % len(marks):
+        raise FileNotFoundError(f"the other half of {unmarked[-1]}")
+    return days + list(zip(*(unmarked[place :: len(marks)] for place in range(len(marks))), strict=True))
 
 
 def sibling(file: Path) -> Path:
@@ -85,7 +92,10 @@ LISTED = {
 def work(report: Report, arguments: argparse.Namespace) -> None:
     form = FORMATS[arguments.format]
     known: dict[str, list[int]] = json.loads(arguments.known.read_text())
-    days = days_of(arguments.files, form.marks)
+    try:
+        days = days_of(arguments.files, form.marks)
+    except FileNotFoundError as missing:
+        raise SystemExit(f"{NAME}: there is no file {missing}") from missing
     if not days:
         raise Skipped(f"no {arguments.format} files among {', '.join(map(str, arguments.files))}")
     report.details["files"] = {}

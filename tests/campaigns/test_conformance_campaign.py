@@ -74,3 +74,11 @@ def test_each_days_files_are_found_once_by_either_name(tmp_path: Path) -> None:
         ["a_orders.csv", "a_trades.csv.gz"],
         ["b_orders.csv", "b_trades.csv"],
     ]
+
+
+def test_pairs_with_names_of_their_own_are_taken_as_named(day: Path) -> None:
+    books = day.with_name("X_orderbook_1.csv.gz").rename(day.with_name("book.csv.gz"))
+    code, found = campaign("--format", "lobster", "--max-exceptions", "1", day.rename(day.with_name("msgs.csv")), books)
+    assert (code, list(found["details"]["files"])) == (0, ["msgs.csv"])
+    with pytest.raises(FileNotFoundError, match="the other half"):
+        conformance.days_of([books], conformance.FORMATS["lobster"].marks)

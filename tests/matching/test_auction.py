@@ -160,6 +160,8 @@ def first_in_priority(orders: list[Order], side: Side, volume: int) -> list[tupl
         ("the reference lies above", [(BUY, 20, 5), (SELL, 5, 5)], 90, 20, 5),
         ("without a reference: the highest", [(BUY, 20, 5), (SELL, 5, 5)], None, 20, 5),
         ("as much is left over on either side", [(BUY, 20, 5), (BUY, 10, 2), (SELL, 5, 5), (SELL, 11, 2)], 3, 5, 5),
+        ("down to the bid below", [(BUY, 20, 5), (BUY, 10, 2), (BUY, 7, 9), (SELL, 5, 5), (SELL, 11, 2)], 3, 8, 5),
+        ("up to the ask above", [(BUY, 20, 5), (BUY, 10, 2), (SELL, 5, 5), (SELL, 11, 2), (SELL, 14, 9)], 30, 13, 5),
         ("only market orders: the reference", [(BUY, None, 5), (SELL, None, 3)], 40, 40, 3),
         ("only market orders, no reference", [(BUY, None, 5), (SELL, None, 3)], None, NONE, 0),
         ("a market order meets the best limit", [(BUY, None, 5), (SELL, 30, 5), (SELL, 31, 5)], None, 30, 5),

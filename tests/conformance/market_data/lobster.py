@@ -306,12 +306,10 @@ class _Replay:
         best = self.tape.market.best(message.side)
         if best is None or best.price != message.price:
             return self.found.not_at_best
-        for order in self.tape.levels[self.tape.place[message.order]]:
-            if order == message.order:
-                return self.found.first_of_named
-            if self.needed.get(order, 0) > 0:
-                break
-        return self.found.other_ahead
+        level = list(self.tape.levels[self.tape.place[message.order]])
+        ahead = level[: level.index(message.order)]
+        never_named = bool(ahead) and not any(self.needed.get(order) for order in ahead)
+        return self.found.first_of_named if never_named else self.found.other_ahead
 
     def force(self, row: int, exceptions: list[int]) -> None:
         """Carry out an execution that the market would not have made."""

@@ -7,9 +7,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.conformance.market_data import lobster
+from matching.layout import FILL, RESULT, Kind, Side, TimeInForce
+from matching.market import Batch, Market, Rows
+from matching.market_kernel import PRICE_MAX, TOP
+from tests.conformance.market_data import lobster, tape
 from tests.conformance.market_data.lobster import Day, Found
 
 AMZN = "AMZN_2012-06-21_34200000_57600000_{}_5"
@@ -134,6 +138,37 @@ def test_a_day_of_one_level_with_a_halt_a_cross_and_a_hidden_execution(packed: b
     assert (found.executions, found.first, found.submitted, found.exceptions) == (2, 2, 2, [])
     # Before rows 1 and 2 a side is empty and in view; after a halt and a cross all levels come into view again.
     assert (found.best_differs, found.best_came_into_view) == ([], [1, 4, 10])
+
+
+class LastIn(Market):
+    """A wrong market: of the best level it serves the last order."""
+
+    def run(self, commands: Rows, *, tops: bool = False) -> Batch:
+        made = []
+        for row in commands:
+            side = Side(int(row["side"]))
+            if row["kind"] == Kind.NEW and row["tif"] == TimeInForce.IOC and (best := self.best(Side(1 - side))):
+                maker, lots, _ = self.queue(Side(1 - side), best.price)[-1].tolist()
+                assert lots > row["lots"]
+                made.append((row["command"], maker, self.next_order, best.price, row["lots"]))
+                self.reduce(maker, int(row["lots"]))
+                # It takes a number, and nothing stands where it looks.
+                row["price"] = 1 if side == Side.BUY else PRICE_MAX
+            super().run(np.array([row]))
+        results = np.zeros(len(commands), RESULT)
+        return Batch(results, np.array(made, FILL), np.zeros(len(commands) if tops else 0, TOP))
+
+
+def test_a_market_that_serves_the_last_order_of_a_level_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    messages, books = tmp_path / "X_message_1.csv", tmp_path / "X_orderbook_1.csv"
+    rows = ["34200.1,1,11,90,1000,1", "34200.2,1,12,90,1000,1", "34200.3,4,11,60,1000,1", "34200.4,3,12,90,1000,1",
+            "34200.5,4,11,20,1000,1"]  # fmt: skip
+    messages.write_text("\n".join(rows))
+    books.write_text("".join(f"9999999999,0,1000,{lots}\n" for lots in (90, 180, 120, 30, 10)))
+    day = lobster.load(messages, books)
+    assert lobster.replay(day).exceptions == []
+    monkeypatch.setattr(tape, "Market", LastIn)
+    assert lobster.replay(day).other_ahead == [3]
 
 
 def test_an_execution_at_another_price_than_its_level_is_an_exception(tmp_path: Path) -> None:
