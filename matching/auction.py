@@ -33,16 +33,18 @@ UNPRICED_BUY = 1 << 62
 """Price of the level of buy orders that have none."""
 UNPRICED_SELL = 0
 """Price of the level of sell orders that have none."""
+NO_PRICE = 0
+"""A reference price that is not known, an auction in which nothing can trade: prices begin at 1."""
 
 UNCROSS = np.dtype(
     [
         ("command", "<i8"),
         ("series", "<i4"),
         ("unused", "<i4"),
-        ("reference", "<i8"),  # NONE: there was none
-        ("price", "<i8"),  # NONE: nothing can trade
+        ("reference", "<i8"),  # NO_PRICE: there was none
+        ("price", "<i8"),  # NO_PRICE: nothing can trade
         ("volume", "<i8"),
-        ("lowest", "<i8"),  # first and last candidate; NONE: there is none
+        ("lowest", "<i8"),  # first and last candidate; NO_PRICE: there is none
         ("highest", "<i8"),
         ("demand", "<i8"),  # at the price
         ("supply", "<i8"),
@@ -64,7 +66,7 @@ UNCROSS = np.dtype(
 def price_auction(book: Book, series: int, reference: int, out: Any) -> None:
     """Write the price at which the orders of `series` uncross, with its certificate, into `out` (a row of UNCROSS).
 
-    `reference` is a price from 1, or NONE. Nothing in the book changes.
+    `reference` is a price from 1, or NO_PRICE. Nothing in the book changes.
     """
     levels = book.levels
     lowest, highest = candidates(book, series, reference)
@@ -92,7 +94,7 @@ def price_auction(book: Book, series: int, reference: int, out: Any) -> None:
         if ask_left == 0:
             ask = next_worse(levels[ask])
             ask_left = lots_of(levels, ask)
-    if volume == 0 or lowest == NONE:
+    if volume == 0 or lowest == NO_PRICE:
         write_none(out)
         return
 
@@ -127,7 +129,7 @@ def price_auction(book: Book, series: int, reference: int, out: Any) -> None:
 def write_none(out: Any) -> None:
     """Nothing can trade."""
     out["volume"] = 0
-    out["price"] = NONE
+    out["price"] = NO_PRICE
     out["turn"] = 0
     out["demand"] = 0
     out["supply"] = 0
@@ -172,21 +174,21 @@ def price_when_used_up(levels: Any, bid: int, ask: int, first: int, last: int, r
 @kernel
 def nearest(reference: int, first: int, last: int) -> int:
     """The price from `first` to `last` that is nearest the reference; the highest without a reference."""
-    if reference == NONE:
+    if reference == NO_PRICE:
         return last
     return min(max(reference, first), last)
 
 
 @kernel
 def candidates(book: Book, series: int, reference: int) -> tuple[int, int]:
-    """(lowest, highest) of all limits and the reference price; (NONE, NONE) if there are none."""
+    """(lowest, highest) of all limits and the reference price; (NO_PRICE, NO_PRICE) if there are none."""
     lowest, highest = reference, reference
     for side in range(2):
         at = int(book.best[series, side])
         while at != NONE:
             price = int(book.levels[at]["price"])
             if price not in (UNPRICED_BUY, UNPRICED_SELL):
-                lowest = price if lowest == NONE else min(lowest, price)
+                lowest = price if lowest == NO_PRICE else min(lowest, price)
                 highest = max(highest, price)
             at = next_worse(book.levels[at])
     return lowest, highest

@@ -1,4 +1,4 @@
-"""Checks the certificate of an uncrossing: an auditor's part, which shares nothing with the code that found the price.
+"""Checks the certificate of an uncrossing: an auditor's part, which shares no step with the code that found the price.
 
 One pass over the orders per price looked at, at most six prices, no sorting. It rests on one fact: demand never grows
 with the price and supply never falls, so what is proved one tick above a price holds for all prices above it.
@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from matching.layout import NONE, Side
+from matching.auction import NO_PRICE
+from matching.layout import Side
 
 Order = tuple[Side, int | None, int]
 """Side, price in ticks (None: at any price), lots."""
@@ -54,14 +55,14 @@ def flaw(certificate: Any, orders: Iterable[Order], *, reference: int | None = N
     limits = [price for _, price, _ in known if price is not None]
     if reference is not None:
         limits.append(reference)
-    lowest, highest = (min(limits), max(limits)) if limits else (NONE, NONE)
+    lowest, highest = (min(limits), max(limits)) if limits else (NO_PRICE, NO_PRICE)
     price, turn, volume = (int(certificate[name]) for name in ("price", "turn", "volume"))
     claimed = [At(int(certificate[f"demand{at}"]), int(certificate[f"supply{at}"])) for at in POINTS]
-    if int(certificate["reference"]) != (NONE if reference is None else reference):
+    if int(certificate["reference"]) != (NO_PRICE if reference is None else reference):
         return f"the reference price is {reference}"
     if (int(certificate["lowest"]), int(certificate["highest"])) != (lowest, highest):
         return f"the candidates are {lowest} to {highest}"
-    if price == NONE:
+    if price == NO_PRICE:
         if (turn, volume) != (0, 0) or any(at != At(0, 0) for at in claimed):
             return "without a price everything is 0"
         return "orders cross" if crosses(known, lowest, highest) else None
@@ -117,4 +118,4 @@ def crosses(orders: Sequence[Order], lowest: int, highest: int) -> bool:
     """Whether there is a candidate at which something is both bought and sold."""
     bids = [highest if limit is None else limit for side, limit, _ in orders if side == Side.BUY]
     asks = [lowest if limit is None else limit for side, limit, _ in orders if side == Side.SELL]
-    return lowest != NONE and bool(bids) and bool(asks) and max(bids) >= min(asks)
+    return lowest != NO_PRICE and bool(bids) and bool(asks) and max(bids) >= min(asks)

@@ -27,9 +27,9 @@ from typing import NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.auction import UNCROSS, UNPRICED_BUY, UNPRICED_SELL, price_auction, walk
-from matching.book import find_order, new_book, with_indexes_grown
-from matching.layout import COMMAND, FILL, FLAG_MARKET, NONE, RESULT, Code, Kind, Side, TimeInForce
+from matching.auction import NO_PRICE, UNCROSS, UNPRICED_BUY, UNPRICED_SELL, price_auction, walk
+from matching.book import new_book, with_indexes_grown
+from matching.layout import COMMAND, FILL, FLAG_MARKET, RESULT, Code, Kind, Side, TimeInForce
 from matching.market_kernel import (
     ACTIVE,
     CONTINUOUS,
@@ -43,6 +43,7 @@ from matching.market_kernel import (
     REPLACE,
     TOP,
     depth_rows,
+    lots_left,
     queue_rows,
     run_commands,
     write_top,
@@ -206,14 +207,14 @@ class Market:
     def indicative(self, series: int = 1, *, reference: int | None = None) -> Rows:
         """Price, volume and certificate (one UNCROSS row, see `matching.auction`) if it were uncrossed now."""
         row = np.zeros(1, UNCROSS)
-        price_auction(self._book, self._known(series), NONE if reference is None else reference, row[0])
+        price_auction(self._book, self._known(series), NO_PRICE if reference is None else reference, row[0])
         return row
 
     def uncross(self, series: int = 1, *, reference: int | None = None, command: int = 0) -> tuple[Rows, Rows]:
         """Trade all that can trade at one price, drop what is left of market orders, and go on continuously.
 
         Returns (one UNCROSS row, FILL rows with the buy order as `maker` and the sell order as `taker`). Without a
-        price at which anything trades (`price` NONE) there are no fills.
+        price at which anything trades (`price` 0) there are no fills.
         """
         if not self.gathers(series):
             raise MarketError(Code.COMMAND_MALFORMED, field="series", rule="gathers orders", value=series)
@@ -271,8 +272,7 @@ class Market:
         """Lots an order has left; 0 when it does not rest, or never came."""
         if order < 1:
             return 0
-        slot = int(find_order(self._book.order_index, order))
-        return 0 if slot == NONE else int(self._book.orders[slot]["lots"])
+        return int(lots_left(self._book, order))
 
     # -- how -----------------------------------------------------------------------------------------------------------
 

@@ -166,7 +166,7 @@ def begin(book: Book, now: Any, phases: Any, row: Any, result: Any) -> int:
     result["code"] = UNKNOWN_ORDER
     if 0 < row["target"] < book.tally[0]["next_order"]:
         result["code"] = ORDER_NOT_OPEN
-        slot = find_order(book.order_index, row["target"])
+        slot = slot_of(book, row["target"])
     if slot == NONE:
         return 0
     return change(book, now, row, result, slot)
@@ -294,3 +294,18 @@ def queue_rows(book: Book, series: int, side: int, price: int, out: Any) -> int:
         count += 1
         slot = int(order["behind"])
     return int(book.levels[at]["count"])
+
+
+@kernel
+def lots_left(book: Book, number: int) -> int:
+    """Lots that an order has left; 0 if it does not rest."""
+    slot = slot_of(book, number)
+    if slot == NONE:
+        return 0
+    return int(book.orders[slot]["lots"])
+
+
+@kernel
+def slot_of(book: Book, number: int) -> int:
+    """Slot of the open order `number`, or NONE."""
+    return find_order(book.order_index, number)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from matching.auction import UNCROSS, demand_at, supply_at
+from matching.auction import NO_PRICE, UNCROSS, demand_at, supply_at
 from matching.auction_certificate import Order, at_price, flaw
-from matching.layout import NONE, Side
+from matching.layout import Side
 from matching.market import Market
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -27,14 +27,14 @@ def gathered(orders: list[Order], **room: int) -> Market:
 
 
 def rule(orders: list[Order], reference: int | None) -> tuple[int, int]:
-    """(price, volume) by trying every candidate, or (NONE, 0)."""
+    """(price, volume) by trying every candidate, or (NO_PRICE, 0)."""
     limits = [price for _, price, _ in orders if price is not None] + ([] if reference is None else [reference])
     if not limits:
-        return NONE, 0
+        return NO_PRICE, 0
     at = {price: at_price(orders, price) for price in range(min(limits), max(limits) + 1)}
     volume = max(found.volume for found in at.values())
     if volume == 0:
-        return NONE, 0
+        return NO_PRICE, 0
     remain = [price for price, found in at.items() if found.volume == volume]
     surplus = min(abs(at[price].left) for price in remain)
     remain = [price for price in remain if abs(at[price].left) == surplus]
@@ -73,8 +73,8 @@ def assert_proves_just_this(right: Any, orders: list[Order], reference: int | No
     assert flaw(right, orders, reference=reference) is None
     lowest, highest = int(right["lowest"]), int(right["highest"])
     turn = max((price for price in range(lowest, highest + 1) if at_price(orders, price).left > 0), default=lowest - 1)
-    for price in {NONE, *range(lowest - 1, highest + 2)} - {int(right["price"])}:
-        for claimed in {turn, price, price - 1} if price != NONE else {0}:
+    for price in {NO_PRICE, *range(lowest - 1, highest + 2)} - {int(right["price"])}:
+        for claimed in {turn, price, price - 1} if price != NO_PRICE else {0}:
             assert flaw(forged(orders, right, price, claimed), orders, reference=reference) is not None
 
 
@@ -84,7 +84,7 @@ def forged(orders: list[Order], right: Any, price: int, turn: int) -> Any:
     for name in ("reference", "lowest", "highest"):
         row[name] = right[name]
     row["price"] = price
-    if price == NONE:
+    if price == NO_PRICE:
         return row
     row["turn"], row["volume"] = turn, at_price(orders, price).volume
     for name, where in (
@@ -163,10 +163,10 @@ def first_in_priority(orders: list[Order], side: Side, volume: int) -> list[tupl
         ("down to the bid below", [(BUY, 20, 5), (BUY, 10, 2), (BUY, 7, 9), (SELL, 5, 5), (SELL, 11, 2)], 3, 8, 5),
         ("up to the ask above", [(BUY, 20, 5), (BUY, 10, 2), (SELL, 5, 5), (SELL, 11, 2), (SELL, 14, 9)], 30, 13, 5),
         ("only market orders: the reference", [(BUY, None, 5), (SELL, None, 3)], 40, 40, 3),
-        ("only market orders, no reference", [(BUY, None, 5), (SELL, None, 3)], None, NONE, 0),
+        ("only market orders, no reference", [(BUY, None, 5), (SELL, None, 3)], None, NO_PRICE, 0),
         ("a market order meets the best limit", [(BUY, None, 5), (SELL, 30, 5), (SELL, 31, 5)], None, 30, 5),
-        ("nothing crosses", [(BUY, 10, 5), (SELL, 11, 5)], 10, NONE, 0),
-        ("one side is empty", [(BUY, 10, 5)], 10, NONE, 0),
+        ("nothing crosses", [(BUY, 10, 5), (SELL, 11, 5)], 10, NO_PRICE, 0),
+        ("one side is empty", [(BUY, 10, 5)], 10, NO_PRICE, 0),
         ("far apart", [(BUY, 2_000_000_000, 7), (BUY, 1, 5), (SELL, 1, 7), (SELL, 1_999_999_999, 1)], 5, 5, 7),
         ("far apart, pressure", [(BUY, 2_000_000_000, 8), (SELL, 1, 7)], 5, 2_000_000_000, 7),
     ],

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from matching.auction import NO_PRICE
 from matching.auction_certificate import flaw
-from matching.layout import NONE, Side
+from matching.layout import Side
 from tests.conformance.market_data.tape import Hit, Tape, lines_of, merged
 
 ORDER, TRADE, SNAPSHOT = "192", "191", "111"
@@ -306,7 +307,7 @@ class _Replay:
             found.certificate_flaws.append(wrong)
         price = int(certificate["price"][0])
         found.auction_prices.append(price)
-        found.auction_price_differs += price != (trades[0].price if trades else NONE)
+        found.auction_price_differs += price != (trades[0].price if trades else NO_PRICE)
         made = [(tape.id_of(buy), tape.id_of(sell), lots) for _, buy, sell, _, lots in fills.tolist()]
         found.auction_sides += 2 * len(trades)
         for side in (0, 1):
