@@ -1,6 +1,6 @@
 """Checks the certificate of an uncrossing: an auditor's part, which shares no step with the code that found the price.
 
-One pass over the orders per price looked at, at most six prices, no sorting. It rests on one fact: demand never grows
+One pass over the orders for each price looked at, at five prices, no sorting. It rests on one fact: demand never grows
 with the price and supply never falls, so what is proved one tick above a price holds for all prices above it.
 
     below a price p    volume <= supply(p), and if buyers are left over at p, at least as many are left over
