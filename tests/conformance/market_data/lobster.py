@@ -71,7 +71,7 @@ def load(messages: Path, books: Path) -> Day:
         rows.append(
             Message(at, int(kind), int(order), int(lots), int(price), Side.BUY if int(direction) == 1 else Side.SELL)
         )
-    recorded = np.loadtxt(lines_of(books), delimiter=",", dtype=np.int64, ndmin=2)
+    recorded = np.loadtxt(books, delimiter=",", dtype=np.int64, ndmin=2)
     if len(recorded) != len(rows) or recorded.shape[1] % 4:
         raise ValueError(f"{books.name} has {recorded.shape} rows and columns for {len(rows)} messages")
     return Day(rows, recorded)
@@ -84,7 +84,7 @@ class Found:
     rows: int = 0
     executions: int = 0
     first: int = 0
-    """At the best price and ahead of every other order there, all lots of the level accounted for by known orders."""
+    """At the best price and ahead of every other order there; known orders can account for all lots of the level."""
     last_in_fails: int = 0
     """Of the first: a book that serves the last order of a level would have failed."""
     submitted: int = 0
