@@ -1,0 +1,1 @@
+"""Recorded days of real exchanges, replayed through `matching.market`: the exchange itself says who was next."""
