@@ -34,6 +34,8 @@ BATCH_BYTES: Final = 16 << 20
 BATCH_ENTRIES: Final = 2_000
 KEEP_FLOW_EVERY: Final = 1_000_000
 """Commands after which the arrays of the flow fold are kept."""
+PAUSE_SECONDS: Final = 0.025
+"""Between two looks at a log that grows: a commit costs milliseconds, however few rows are in it."""
 WATCH_SECONDS: Final = 0.5
 """How often a follower looks whether another generation became current."""
 FLOW: Final = "flow"
@@ -70,8 +72,11 @@ class Log(Protocol):
         """`LogEntry`s in order."""
         ...
 
-    def subscribe(self, gt: int | None = None) -> Any:
-        """A subscription of the event sourcing library: entries as they come; `stop` from another thread ends it."""
+    def subscribe(self, gt: int | None = None, *, pause_seconds: float = 0.0) -> Any:
+        """A subscription of the event sourcing library: entries as they come; `stop` from another thread ends it.
+
+        Between two looks that find entries it pauses.
+        """
         ...
 
 
@@ -133,7 +138,7 @@ class Follower:
     def run(self) -> None:
         """Follow until `stop`."""
         self.catch_up()
-        with self._log.subscribe(gt=self.position) as subscription:
+        with self._log.subscribe(gt=self.position, pause_seconds=PAUSE_SECONDS) as subscription:
             self._subscription = subscription
             if self._stopped.is_set():
                 return

@@ -251,8 +251,8 @@ class Altered:
     def max_position(self) -> int:
         return self._log.max_position()
 
-    def subscribe(self, gt: int | None = None) -> Any:
-        return self._log.subscribe(gt=gt)
+    def subscribe(self, gt: int | None = None, *, pause_seconds: float = 0.0) -> Any:
+        return self._log.subscribe(gt=gt, pause_seconds=pause_seconds)
 
     def read(self, start_position: int = 1, *, stop_position: int | None = None) -> Iterator[Any]:
         for entry in self._log.read(start_position, stop_position=stop_position):
