@@ -527,9 +527,9 @@ def joined_blocks(blocks: Sequence[tuple[int, Block]]) -> JoinedBlocks:
     """Blocks with their positions, joined; one block is not copied."""
     starts = np.zeros((len(blocks) + 1, len(_SECTIONS)), np.int64)
     given = []
-    for column, section in enumerate(_SECTIONS):
-        parts = [block.rows(section) for _, block in blocks]
-        np.cumsum([len(part) for part in parts], out=starts[1:, column])
+    by_section = [[block.rows(section) for _, block in blocks] for section in _SECTIONS]
+    np.cumsum([list(map(len, parts)) for parts in by_section], axis=1, out=starts[1:].T)
+    for section, parts in zip(_SECTIONS, by_section, strict=True):
         full = [part for part in parts if len(part)]
         # Joined as bytes: numpy would copy records field by field.
         rows = full[0] if len(full) == 1 else np.frombuffer(b"".join(full), LAYOUTS[section])
@@ -546,7 +546,7 @@ def _read_only(rows: Rows) -> Rows:
 
 def _copied(rows: Rows, count: int) -> Rows:
     """The first rows, copied as bytes: numpy would copy records field by field."""
-    return rows[:count].view(np.uint8).copy().view(rows.dtype)
+    return np.frombuffer(bytearray(rows[:count].tobytes()), rows.dtype) if count else rows[:0]
 
 
 def refunds_at(rows: FlowRows) -> Rows:
