@@ -28,10 +28,10 @@ from ledger.tables import FROZEN, Out, Room, Tables
 from ledger.waterfall import split, unsplit, waterfall_of
 from matching.book import (
     crossing_maker,
-    find_order,
     free_slot,
     has_room,
     indexes_are_full,
+    order_slot,
     rest,
     take_lots,
     take_slot,
@@ -637,7 +637,7 @@ def order_of(tables: Tables, row: Any) -> tuple[int, int]:
     target = row["target"]
     if target < 1 or target >= tables.book.tally[0]["next_order"]:
         return UNKNOWN_ORDER, NONE
-    slot = find_order(tables.book.order_index, target)
+    slot = order_slot(tables.book, target)
     if slot == NONE:
         return ORDER_NOT_OPEN, NONE
     if tables.book.orders[slot]["party"] != row["account"]:

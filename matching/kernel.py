@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from matching.book import (
     crossing_maker,
-    find_order,
     free_slot,
     has_room,
     indexes_are_full,
+    order_slot,
     rest,
     take_lots,
     take_slot,
@@ -48,16 +50,17 @@ def run(book: Book, commands: Any, fills: Any, at: int, written: int, left: int)
     """`match` until it ends, `fills` is full, or the index must grow (true)."""
     while at < len(commands) or left != NONE:
         if left == NONE:
-            if indexes_are_full(book) or not has_room(book):
-                return at, written, NONE, True
-            row = commands[at]
-            at += 1
+            row = commands[np.uint64(at)]
             if row["kind"] != NEW:
+                at += 1
                 change(book, row)
                 continue
+            if indexes_are_full(book) or not has_room(book):
+                return at, written, NONE, True
+            at += 1
             left = row["lots"]
             book.tally[0]["next_order"] += 1
-        row = commands[at - 1]
+        row = commands[np.uint64(at - 1)]
         order = book.tally[0]["next_order"] - 1
         series = int(row["series"])
         side = int(row["side"])
@@ -68,15 +71,15 @@ def run(book: Book, commands: Any, fills: Any, at: int, written: int, left: int)
                 break
             if written == len(fills):
                 return at, written, left, False
-            resting = book.orders[maker]
+            resting = book.orders[np.uint32(maker)]
             lots = min(left, resting["lots"])
             left -= lots
-            fill = fills[written]
+            fill = fills[np.uint64(written)]
             written += 1
             fill["command"] = row["command"]
             fill["maker"] = resting["number"]
             fill["taker"] = order
-            fill["price"] = book.levels[resting["level"]]["price"]
+            fill["price"] = book.levels[np.uint32(resting["level"])]["price"]
             fill["lots"] = lots
             take_lots(book, maker, lots)
             if resting["lots"] == 0:
@@ -90,10 +93,10 @@ def run(book: Book, commands: Any, fills: Any, at: int, written: int, left: int)
 @kernel
 def change(book: Book, row: Any) -> None:
     """Cancel an open order or take lots off it; anything else changes nothing."""
-    slot = find_order(book.order_index, row["target"])
+    slot = order_slot(book, row["target"])
     if slot == NONE:
         return
-    left = book.orders[slot]["lots"]
+    left = book.orders[np.uint32(slot)]["lots"]
     if row["kind"] == CANCEL:
         take_lots(book, slot, left)
         free_slot(book, slot)
