@@ -68,6 +68,15 @@ def with_indexes_grown(book: Book) -> Book:
     return book
 
 
+def bytes_in_use(book: Book) -> int:
+    """Memory of the book: the rows that were ever used, and the indexes whole."""
+    tally = book.tally[0]
+    pools = int(tally["orders_top"]) * book.orders.itemsize + int(tally["levels_top"]) * book.levels.itemsize
+    return pools + sum(
+        index.nbytes for index in (book.recent, book.far, book.level_index, book.roots, book.best, book.touch)
+    )
+
+
 @kernel
 def reindex(book: Book) -> None:
     """Enter every open order and every level into the empty indexes, and the best prices."""
