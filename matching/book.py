@@ -1,12 +1,19 @@
 """The order book: a tree of price levels per side, a queue of orders per level, and an index by order number.
 
-The tree is an AVL tree (Adelson-Velsky and Landis, 1962) over slots of one pool, so any two prices may be as far
-apart as int64 allows, and opening or closing a level costs at most 1.45 log2(levels) comparisons. A level that is open
-is found by a hash of its price, since the comparisons of a descent are mispredicted half of the time. Levels of a side
-are also linked by price: the next best level after an emptied one is one read away. Bids and asks are the same code;
-what differs is which neighbor is worse.
+The tree (`matching.price_tree`) is over slots of one pool, so any two prices may be as far apart as int64 allows, and
+opening a level costs at most 1.45 log2(levels) comparisons, at a new best price none. A level that is open is found by
+a hash of its price, since the comparisons of a descent are mispredicted half of the time. Levels of a side are also
+linked by price: the next best level after an emptied one is one read away. Bids and asks are the same code; what
+differs is which neighbor is worse.
+
+An order is found by the last bits of its number, in an array with four places for each open order: numbers are given
+in order, so most open orders have their place to themselves. Where two meet the later one has it and the earlier one
+moves to a hash table, `far`.
 
 The book knows no money and no party but the number an order carries.
+
+Rows are indexed by unsigned numbers here: a signed index that is negative counts from the end, and looking whether it
+is costs as much as many a read.
 """
 
 from __future__ import annotations
@@ -14,7 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy import uint32 as row
+from numpy import uint32 as unsigned
 
 from matching.layout import BOOK_TALLY, LEVEL, NONE, ORDER, ORDER_INDEX, Book, kernel, zeros
 from matching.price_tree import insert, neighbors_of, remove
@@ -81,14 +88,16 @@ def bytes_in_use(book: Book) -> int:
 def reindex(book: Book) -> None:
     """Enter every open order and every level into the empty indexes, and the best prices."""
     for slot in range(book.tally[0]["orders_top"]):
-        if book.orders[row(slot)]["number"] > 0:
-            enter_number(book, slot, book.orders[row(slot)]["number"])
+        if book.orders[unsigned(slot)]["number"] > 0:
+            enter_number(book, slot, book.orders[unsigned(slot)]["number"])
     for at in range(book.tally[0]["levels_top"]):
-        if book.levels[row(at)]["count"] > 0:
+        if book.levels[unsigned(at)]["count"] > 0:
             level = book.levels[at]
             level_index_put(book.levels, book.level_index, at)
-            if book.best[level["series"], level["side"]] == at:
-                book.touch[level["series"], level["side"]] = touch_of(int(level["side"]), level["price"])
+            if book.best[unsigned(level["series"]), unsigned(level["side"])] == at:
+                book.touch[unsigned(level["series"]), unsigned(level["side"])] = touch_of(
+                    int(level["side"]), level["price"]
+                )
 
 
 @kernel
@@ -100,10 +109,10 @@ def touch_of(side: int, price: int) -> int:
 @kernel
 def enter_number(book: Book, slot: int, number: int) -> None:
     """Let the open order `number` be found in `slot`; an earlier one that has its place goes to `far`."""
-    place = np.uint64(number & (len(book.recent) - 1))
+    place = unsigned(number & (len(book.recent) - 1))
     there = int(book.recent[place])
     if there != NONE:
-        index_put(book.far, book.orders[row(there)]["number"], there)
+        index_put(book.far, book.orders[unsigned(there)]["number"], there)
         book.far_count[0] += 1
     book.recent[place] = slot
 
@@ -111,7 +120,7 @@ def enter_number(book: Book, slot: int, number: int) -> None:
 @kernel
 def leave_number(book: Book, slot: int, number: int) -> None:
     """Let `number`, which is entered for `slot`, be found no more."""
-    place = np.uint64(number & (len(book.recent) - 1))
+    place = unsigned(number & (len(book.recent) - 1))
     if book.recent[place] == slot:
         book.recent[place] = NONE
     else:
@@ -122,8 +131,8 @@ def leave_number(book: Book, slot: int, number: int) -> None:
 @kernel
 def order_slot(book: Book, number: int) -> int:
     """Slot of the open order `number`, or NONE."""
-    slot = int(book.recent[np.uint64(number & (len(book.recent) - 1))])
-    if slot != NONE and book.orders[row(slot)]["number"] == number:
+    slot = int(book.recent[unsigned(number & (len(book.recent) - 1))])
+    if slot != NONE and book.orders[unsigned(slot)]["number"] == number:
         return slot
     if book.far_count[0] == 0:
         return NONE
@@ -143,10 +152,10 @@ def home_of(number: int, mask: int) -> int:
 def index_put(index: Any, number: int, slot: int) -> None:
     mask = len(index) - 1
     place = home_of(number, mask)
-    while index[row(place)]["number"] != 0:
+    while index[unsigned(place)]["number"] != 0:
         place = (place + 1) & mask
-    index[row(place)]["number"] = number
-    index[row(place)]["slot"] = slot
+    index[unsigned(place)]["number"] = number
+    index[unsigned(place)]["slot"] = slot
 
 
 @kernel
@@ -155,11 +164,11 @@ def find_order(index: Any, number: int) -> int:
     mask = len(index) - 1
     place = home_of(number, mask)
     while True:
-        there = index[row(place)]["number"]
+        there = index[unsigned(place)]["number"]
         if there == 0:
             return NONE
         if there == number:
-            return int(index[row(place)]["slot"])
+            return int(index[unsigned(place)]["slot"])
         place = (place + 1) & mask
 
 
@@ -168,20 +177,20 @@ def index_remove(index: Any, number: int) -> None:
     """Remove `number` and close the gap, so that no marker of the deleted stays behind."""
     mask = len(index) - 1
     place = home_of(number, mask)
-    while index[row(place)]["number"] != number:
+    while index[unsigned(place)]["number"] != number:
         place = (place + 1) & mask
     gap = place
     while True:
         place = (place + 1) & mask
-        there = index[row(place)]["number"]
+        there = index[unsigned(place)]["number"]
         if there == 0:
             break
         # An entry may move into the gap unless its home lies after the gap.
         if ((place - home_of(there, mask)) & mask) >= ((place - gap) & mask):
-            index[row(gap)]["number"] = there
-            index[row(gap)]["slot"] = index[row(place)]["slot"]
+            index[unsigned(gap)]["number"] = there
+            index[unsigned(gap)]["slot"] = index[unsigned(place)]["slot"]
             gap = place
-    index[row(gap)]["number"] = 0
+    index[unsigned(gap)]["number"] = 0
 
 
 @kernel
@@ -197,10 +206,10 @@ def find_level(levels: Any, index: Any, series: int, side: int, price: int) -> i
     mask = len(index) - 1
     place = level_home(series, side, price, mask)
     while True:
-        at = int(index[row(place)])
+        at = int(index[unsigned(place)])
         if at == NONE:
             return NONE
-        level = levels[row(at)]
+        level = levels[unsigned(at)]
         if level["price"] == price and level["series"] == series and level["side"] == side:
             return at
         place = (place + 1) & mask
@@ -209,33 +218,33 @@ def find_level(levels: Any, index: Any, series: int, side: int, price: int) -> i
 @kernel
 def level_index_put(levels: Any, index: Any, at: int) -> None:
     mask = len(index) - 1
-    level = levels[row(at)]
+    level = levels[unsigned(at)]
     place = level_home(int(level["series"]), int(level["side"]), level["price"], mask)
-    while index[row(place)] != NONE:
+    while index[unsigned(place)] != NONE:
         place = (place + 1) & mask
-    index[row(place)] = at
+    index[unsigned(place)] = at
 
 
 @kernel
 def level_index_remove(levels: Any, index: Any, at: int) -> None:
     """Remove the level `at` and close the gap."""
     mask = len(index) - 1
-    level = levels[row(at)]
+    level = levels[unsigned(at)]
     place = level_home(int(level["series"]), int(level["side"]), level["price"], mask)
-    while index[row(place)] != at:
+    while index[unsigned(place)] != at:
         place = (place + 1) & mask
     gap = place
     while True:
         place = (place + 1) & mask
-        there = int(index[row(place)])
+        there = int(index[unsigned(place)])
         if there == NONE:
             break
-        other = levels[row(there)]
+        other = levels[unsigned(there)]
         home = level_home(int(other["series"]), int(other["side"]), other["price"], mask)
         if ((place - home) & mask) >= ((place - gap) & mask):
-            index[row(gap)] = there
+            index[unsigned(gap)] = there
             gap = place
-    index[row(gap)] = NONE
+    index[unsigned(gap)] = NONE
 
 
 @kernel
@@ -250,17 +259,24 @@ def has_room(book: Book) -> bool:
 @kernel
 def indexes_are_full(book: Book) -> bool:
     """Whether an index must grow before the next order may rest."""
-    return index_room(book) < 1
+    tally = book.tally[0]
+    return (
+        4 * (tally["open_orders"] + 1) > len(book.recent)
+        or 2 * (book.far_count[0] + 1) > len(book.far)
+        or 2 * (tally["levels_open"] + 1) > len(book.level_index)
+    )
 
 
 @kernel
-def index_room(book: Book) -> int:
-    """How many orders may rest before an index must grow."""
+def room_left(book: Book) -> int:
+    """How many orders may rest, whatever their prices, before an index must grow or a pool has no slot left.
+
+    Only for a book that is all that takes slots of its pools: then what is free is what is not open.
+    """
     tally = book.tally[0]
-    orders = (len(book.recent) >> 2) - tally["open_orders"]
-    far = (len(book.far) >> 1) - book.far_count[0]
-    levels = (len(book.level_index) >> 1) - tally["levels_open"]
-    return min(orders, far, levels)
+    orders = min(len(book.recent) >> 2, len(book.orders)) - tally["open_orders"]
+    levels = min(len(book.level_index) >> 1, len(book.levels)) - tally["levels_open"]
+    return min(orders, levels, (len(book.far) >> 1) - book.far_count[0])
 
 
 @kernel
@@ -269,7 +285,7 @@ def take_slot(book: Book) -> int:
     tally = book.tally[0]
     slot = tally["orders_free"]
     if slot != NONE:
-        tally["orders_free"] = book.orders[row(slot)]["behind"]
+        tally["orders_free"] = book.orders[unsigned(slot)]["behind"]
     else:
         slot = tally["orders_top"]
         tally["orders_top"] = slot + 1
@@ -280,7 +296,7 @@ def take_slot(book: Book) -> int:
 def free_slot(book: Book, slot: int) -> None:
     """Give `slot` back. The row is cleared, so that equal books are equal bytes."""
     tally = book.tally[0]
-    order = book.orders[row(slot)]
+    order = book.orders[unsigned(slot)]
     order["number"] = 0
     order["lots"] = 0
     order["level"] = 0
@@ -302,8 +318,8 @@ def free_slot(book: Book, slot: int) -> None:
 def rest(book: Book, slot: int, number: int, party: int, series: int, side: int, price: int, lots: int) -> None:
     """Put a new order into `slot` at the tail of its price level."""
     at = level_at(book, series, side, price)
-    level = book.levels[row(at)]
-    order = book.orders[row(slot)]
+    level = book.levels[unsigned(at)]
+    order = book.orders[unsigned(slot)]
     order["number"] = number
     order["lots"] = lots
     order["level"] = at
@@ -313,7 +329,7 @@ def rest(book: Book, slot: int, number: int, party: int, series: int, side: int,
     if level["tail"] == NONE:
         level["head"] = slot
     else:
-        book.orders[row(level["tail"])]["behind"] = slot
+        book.orders[unsigned(level["tail"])]["behind"] = slot
     level["tail"] = slot
     level["lots"] += lots
     level["count"] += 1
@@ -328,9 +344,9 @@ def take_lots(book: Book, slot: int, lots: int) -> None:
     The slot itself stays valid (with `lots` 0 and its number) until `free_slot`, so that the caller can still read
     what it keeps beside the order.
     """
-    order = book.orders[row(slot)]
+    order = book.orders[unsigned(slot)]
     at = int(order["level"])
-    level = book.levels[row(at)]
+    level = book.levels[unsigned(at)]
     order["lots"] -= lots
     level["lots"] -= lots
     if order["lots"] > 0:
@@ -340,11 +356,11 @@ def take_lots(book: Book, slot: int, lots: int) -> None:
     if ahead == NONE:
         level["head"] = behind
     else:
-        book.orders[row(ahead)]["behind"] = behind
+        book.orders[unsigned(ahead)]["behind"] = behind
     if behind == NONE:
         level["tail"] = ahead
     else:
-        book.orders[row(behind)]["ahead"] = ahead
+        book.orders[unsigned(behind)]["ahead"] = ahead
     level["count"] -= 1
     leave_number(book, slot, order["number"])
     book.tally[0]["open_orders"] -= 1
@@ -356,12 +372,12 @@ def take_lots(book: Book, slot: int, lots: int) -> None:
 def crossing_maker(book: Book, series: int, side: int, price: int) -> int:
     """Slot of the first order that an aggressor of `side` at `price` would trade with, or NONE."""
     other = 1 - side
-    if book.touch[series, other] > touch_of(other, price):
+    if book.touch[unsigned(series), unsigned(other)] > touch_of(other, price):
         return NONE
-    at = int(book.best[series, other])
+    at = int(book.best[unsigned(series), unsigned(other)])
     if at == NONE:
         return NONE
-    return int(book.levels[row(at)]["head"])
+    return int(book.levels[unsigned(at)]["head"])
 
 
 @kernel
@@ -388,12 +404,12 @@ def open_level(book: Book, series: int, side: int, price: int) -> int:
     tally = book.tally[0]
     new = int(tally["levels_free"])
     if new != NONE:
-        tally["levels_free"] = levels[row(new)]["above"]
+        tally["levels_free"] = levels[unsigned(new)]["above"]
     else:
         new = int(tally["levels_top"])
         tally["levels_top"] = new + 1
     tally["levels_open"] += 1
-    level = levels[row(new)]
+    level = levels[unsigned(new)]
     level["price"] = price
     level["lots"] = 0
     level["head"] = NONE
@@ -402,13 +418,13 @@ def open_level(book: Book, series: int, side: int, price: int) -> int:
     level["series"] = series
     level["side"] = side
     touch = touch_of(side, price)
-    if touch < book.touch[series, side]:
-        best = int(book.best[series, side])
+    if touch < book.touch[unsigned(series), unsigned(side)]:
+        best = int(book.best[unsigned(series), unsigned(side)])
         above, below = (NONE, best) if side == 0 else (best, NONE)
-        book.best[series, side] = new
-        book.touch[series, side] = touch
+        book.best[unsigned(series), unsigned(side)] = new
+        book.touch[unsigned(series), unsigned(side)] = touch
     else:
-        above, below = neighbors_of(levels, int(book.roots[series, side]), price)
+        above, below = neighbors_of(levels, int(book.roots[unsigned(series), unsigned(side)]), price)
     insert(levels, book.roots, new, above, below)
     level_index_put(levels, book.level_index, new)
     return new
@@ -419,13 +435,15 @@ def close_level(book: Book, at: int) -> None:
     """Take the empty level `at` out of its side and give its slot back."""
     levels = book.levels
     level_index_remove(levels, book.level_index, at)
-    level = levels[row(at)]
+    level = levels[unsigned(at)]
     series = int(level["series"])
     side = int(level["side"])
-    if book.best[series, side] == at:
+    if book.best[unsigned(series), unsigned(side)] == at:
         worse = next_worse(level)
-        book.best[series, side] = worse
-        book.touch[series, side] = UNTOUCHED if worse == NONE else touch_of(side, levels[row(worse)]["price"])
+        book.best[unsigned(series), unsigned(side)] = worse
+        book.touch[unsigned(series), unsigned(side)] = (
+            UNTOUCHED if worse == NONE else touch_of(side, levels[unsigned(worse)]["price"])
+        )
     remove(levels, book.roots, at)
     tally = book.tally[0]
     level["price"] = 0

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from numpy import uint32 as unsigned
 
 from matching.book import (
     crossing_maker,
     free_slot,
     has_room,
-    indexes_are_full,
     order_slot,
     rest,
+    room_left,
     take_lots,
     take_slot,
     with_indexes_grown,
@@ -48,19 +48,23 @@ def match(book: Book, commands: Any, fills: Any, at: int = 0, left: int = NONE) 
 @kernel
 def run(book: Book, commands: Any, fills: Any, at: int, written: int, left: int) -> tuple[int, int, int, bool]:
     """`match` until it ends, `fills` is full, or the index must grow (true)."""
+    room = 0  # orders that may rest before one must look again
     while at < len(commands) or left != NONE:
         if left == NONE:
-            row = commands[np.uint64(at)]
+            row = commands[unsigned(at)]
             if row["kind"] != NEW:
                 at += 1
                 change(book, row)
                 continue
-            if indexes_are_full(book) or not has_room(book):
-                return at, written, NONE, True
+            if room < 1:
+                room = room_left(book)
+                if room < 1:
+                    return at, written, NONE, True
+            room -= 1
             at += 1
             left = row["lots"]
             book.tally[0]["next_order"] += 1
-        row = commands[np.uint64(at - 1)]
+        row = commands[unsigned(at - 1)]
         order = book.tally[0]["next_order"] - 1
         series = int(row["series"])
         side = int(row["side"])
@@ -71,15 +75,15 @@ def run(book: Book, commands: Any, fills: Any, at: int, written: int, left: int)
                 break
             if written == len(fills):
                 return at, written, left, False
-            resting = book.orders[np.uint32(maker)]
+            resting = book.orders[unsigned(maker)]
             lots = min(left, resting["lots"])
             left -= lots
-            fill = fills[np.uint64(written)]
+            fill = fills[unsigned(written)]
             written += 1
             fill["command"] = row["command"]
             fill["maker"] = resting["number"]
             fill["taker"] = order
-            fill["price"] = book.levels[np.uint32(resting["level"])]["price"]
+            fill["price"] = book.levels[unsigned(resting["level"])]["price"]
             fill["lots"] = lots
             take_lots(book, maker, lots)
             if resting["lots"] == 0:
@@ -96,7 +100,7 @@ def change(book: Book, row: Any) -> None:
     slot = order_slot(book, row["target"])
     if slot == NONE:
         return
-    left = book.orders[np.uint32(slot)]["lots"]
+    left = book.orders[unsigned(slot)]["lots"]
     if row["kind"] == CANCEL:
         take_lots(book, slot, left)
         free_slot(book, slot)

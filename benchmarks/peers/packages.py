@@ -20,7 +20,7 @@ Record = tuple[int, int, int, int, int, int]
 
 
 def _obook(module: Any, records: list[Record]) -> Callable[[], int | None]:
-    """It has every command of the flow; its trades are events. Nobody trades with itself in it, so takers are one user."""
+    """It has every command of the flow; its trades are events. Takers are another user: it prevents self-trades."""
     book = module.Book(len(records) + 1)
     ids: dict[int, int] = {}
     left: dict[int, int] = {}
