@@ -149,17 +149,19 @@ def latencies_core(house: House, every_ns: int, first: int, until: int) -> Any:
     return latencies(one, first, until, every_ns)
 
 
-def latencies(one: Callable[[int], None], first: int, end: int, every_ns: int) -> Any:
+def latencies(
+    one: Callable[[int], None], first: int, end: int, every_ns: int, clock: Callable[[], int] = perf_counter_ns
+) -> Any:
     """What each command took, counted from when it was due, whether or not the one before it was done by then.
 
     A command is due every `every_ns`; one that waits for a slow one before it is charged with the wait.
     """
     took = np.zeros(end - first, np.int64)
-    due = perf_counter_ns() + every_ns
+    due = clock() + every_ns
     for at in range(first, end):
-        while perf_counter_ns() < due:
+        while clock() < due:
             pass
         one(at)
-        took[at - first] = perf_counter_ns() - due
+        took[at - first] = clock() - due
         due += every_ns
     return took

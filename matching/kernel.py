@@ -7,14 +7,17 @@ that rested; what is left of a GTC order rests, of an IOC or market order is dro
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+import numpy as np
 from numpy import uint32 as unsigned
 
 from matching.book import (
     crossing_maker,
     free_slot,
     has_room,
+    new_book,
     order_slot,
     rest,
     room_left,
@@ -22,7 +25,7 @@ from matching.book import (
     take_slot,
     with_indexes_grown,
 )
-from matching.layout import FLAG_MARKET, NONE, Book, Kind, TimeInForce, kernel
+from matching.layout import COMMAND, FILL, FLAG_MARKET, NONE, Book, Kind, TimeInForce, direct, kernel
 
 NEW, CANCEL, REDUCE = int(Kind.NEW), int(Kind.CANCEL), int(Kind.REDUCE)
 GTC = int(TimeInForce.GTC)
@@ -33,16 +36,25 @@ def match(book: Book, commands: Any, fills: Any, at: int = 0, left: int = NONE) 
 
     Every NEW takes the next order number. Returns (book, commands taken, fills written, left). It stops early when
     `fills` is full: `left` is then what the order before `at` still wants (NONE: nothing), to be passed in again.
-    Raises MemoryError when the book has no room for another order.
+    Raises MemoryError when the book has no room for another order, ValueError for arrays of another kind.
     """
+    for rows, layout in ((commands, COMMAND), (fills, FILL)):
+        if rows.dtype != layout or not rows.flags.c_contiguous:
+            raise ValueError(f"contiguous rows of COMMAND and FILL are wanted, not {rows.dtype}")
     written = 0
     while True:
-        at, written, left, grow = run(book, commands, fills, at, written, left)
+        at, written, left, grow = _machine_code()(book, commands, fills, at, written, left)
         if not grow:
             return book, at, written, left
         if not has_room(book):
             raise MemoryError(f"the book is full: {len(book.orders)} orders, {len(book.levels)} levels")
         book = with_indexes_grown(book)
+
+
+@cache
+def _machine_code() -> Any:
+    book = new_book(series_max=1, orders_max=1, levels_max=1)
+    return direct(run, book, np.zeros(0, COMMAND), np.zeros(0, FILL), 0, 0, NONE)
 
 
 @kernel

@@ -21,14 +21,19 @@ QUOTED: Final = {
 C++ but for exchange-core, which is Java): their throughput in parts of the ladder's."""
 
 
+def compiler() -> str | None:
+    """The first C++ compiler there is."""
+    return next(filter(None, map(shutil.which, COMPILERS)), None)
+
+
 def compiled(folder: Path) -> Path | None:
     """The program, compiled into `folder` for this machine; None where there is no compiler."""
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
-    if compiler is None:
+    found = compiler()
+    if found is None:
         return None
     program = folder / "ladder"
     flags = ["-O3", "-march=native", "-std=c++17", "-Wall", "-Wextra"]
-    subprocess.run([compiler, *flags, "-o", program, SOURCE], check=True)
+    subprocess.run([found, *flags, "-o", program, SOURCE], check=True)
     return program
 
 
