@@ -17,7 +17,7 @@ import numpy as np
 
 from ledger.snapshots import load
 from ledger.state import State
-from matching.book import new_book
+from matching.book import new_book, with_indexes_grown
 from matching.kernel import match
 from matching.layout import FILL, LEG, Book, Section
 from matching.simulator import FLOW_RECORD, FlowTally, commands_of
@@ -66,7 +66,8 @@ def run_alone(flow: Path, call: int | None) -> Run:
     commands = commands_in(flow)
     series = int(commands["series"].max())
     book, fills = book_for(series), fills_for(commands)
-    match(book_for(series), commands[:1], fills)  # The kernel's machine code is loaded at its first call.
+    # Machine code is loaded at its first call.
+    match(with_indexes_grown(book_for(series)), commands[:1], fills)
     size = call or len(commands)
     written = 0
     start = process_time_ns()
@@ -110,7 +111,7 @@ def run_core(house: House, call: int | None) -> Run:
     commands, legs = np.load(house.commands), np.zeros(0, LEG)
     book = state.tables.book.tally[0]
     resting, levels = int(book["open_orders"]), int(book["levels_open"])
-    state.execute(commands[:0], legs, 0, 0)  # The kernel's machine code is loaded at its first call.
+    state.execute(commands[:0], legs, 0, 0)  # Machine code is loaded at its first call.
     size = call or len(commands)
     at = fills = 0
     start = process_time_ns()

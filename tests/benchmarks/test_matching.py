@@ -56,9 +56,9 @@ def test_a_run_that_trades_otherwise_ends_the_bench(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_command_that_waits_for_a_slow_one_is_charged_with_the_wait() -> None:
-    now = iter([0, *([100] * 2), 350, *([350] * 2), 360, *([400] * 2), 410])
+    now = iter([0, 100, 350, 350, 360, 400, 410])
     took = latencies(lambda _at: None, 0, 3, 100, clock=lambda: next(now))
-    # The first was due at 100 and done at 350; the second, due at 200, could only start then.
+    # The first was due at 100 and done at 350; the second, due at 200, could only begin then.
     assert took.tolist() == [250, 160, 110]
 
 
