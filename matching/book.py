@@ -57,7 +57,7 @@ def with_indexes_grown(book: Book) -> Book:
     recent, far, levels = len(book.recent), len(book.far), len(book.level_index)
     while 4 * (int(book.tally["open_orders"][0]) + 1) > recent:
         recent *= 2
-    while 2 * (int(book.tally["levels_open"][0]) + 1) > levels:
+    while 4 * (int(book.tally["levels_open"][0]) + 1) > levels:
         levels *= 2
     numbers = book.orders["number"][: int(book.tally["orders_top"][0])]
     numbers = numbers[numbers > 0]
@@ -263,7 +263,7 @@ def indexes_are_full(book: Book) -> bool:
     return (
         4 * (tally["open_orders"] + 1) > len(book.recent)
         or 2 * (book.far_count[0] + 1) > len(book.far)
-        or 2 * (tally["levels_open"] + 1) > len(book.level_index)
+        or 4 * (tally["levels_open"] + 1) > len(book.level_index)
     )
 
 
@@ -275,7 +275,7 @@ def room_left(book: Book) -> int:
     """
     tally = book.tally[0]
     orders = min(len(book.recent) >> 2, len(book.orders)) - tally["open_orders"]
-    levels = min(len(book.level_index) >> 1, len(book.levels)) - tally["levels_open"]
+    levels = min(len(book.level_index) >> 2, len(book.levels)) - tally["levels_open"]
     return min(orders, levels, (len(book.far) >> 1) - book.far_count[0])
 
 

@@ -312,7 +312,7 @@ class Book(NamedTuple):
     far_count: np.ndarray[Any, np.dtype[np.int64]]
     """[1]: entries of `far`."""
     level_index: np.ndarray[Any, np.dtype[np.int32]]
-    """[power of two]: open-addressing table from (series, side, price) to level, at most half full."""
+    """[power of two]: open-addressing table from (series, side, price) to level, at most a quarter full."""
     roots: np.ndarray[Any, np.dtype[np.int32]]
     """[series_max + 1, 2]: root of the price tree of (series, side)."""
     best: np.ndarray[Any, np.dtype[np.int32]]
