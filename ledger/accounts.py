@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy import uint32 as unsigned
 
 from domain.values import AccountKind
 from ledger.tables import NEGATIVE_KINDS, Out, Tables
@@ -37,10 +38,10 @@ def find_account(accounts: Any, index: Any, owner: int, asset: int, kind: int) -
     mask = len(index) - 1
     place = account_home(owner, asset, kind, mask)
     while True:
-        number = int(index[place])
+        number = int(index[unsigned(place)])
         if number == NONE:
             return NONE
-        account = accounts[number]
+        account = accounts[unsigned(number)]
         if account["owner"] == owner and account["asset"] == asset and account["kind"] == kind:
             return number
         place = (place + 1) & mask
@@ -50,15 +51,15 @@ def find_account(accounts: Any, index: Any, owner: int, asset: int, kind: int) -
 def index_account(index: Any, owner: int, asset: int, kind: int, number: int) -> None:
     mask = len(index) - 1
     place = account_home(owner, asset, kind, mask)
-    while index[place] != NONE:
+    while index[unsigned(place)] != NONE:
         place = (place + 1) & mask
-    index[place] = number
+    index[unsigned(place)] = number
 
 
 @kernel
 def reindex_accounts(index: Any, accounts: Any, count: int) -> None:
     for number in range(count):
-        account = accounts[number]
+        account = accounts[unsigned(number)]
         index_account(index, int(account["owner"]), int(account["asset"]), int(account["kind"]), number)
 
 
@@ -78,12 +79,12 @@ def find_or_open(tables: Tables, out: Out, command: int, owner: int, asset: int,
     tally = tables.tally[0]
     number = int(tally["accounts"])
     tally["accounts"] = number + 1
-    account = tables.accounts[number]
+    account = tables.accounts[unsigned(number)]
     account["owner"] = owner
     account["asset"] = asset
     account["kind"] = kind
     index_account(tables.account_index, owner, asset, kind, number)
-    row = out.accounts[out.used[ACCOUNTS]]
+    row = out.accounts[unsigned(out.used[ACCOUNTS])]
     out.used[ACCOUNTS] += 1
     row["command"] = command
     row["account"] = number
@@ -96,9 +97,9 @@ def find_or_open(tables: Tables, out: Out, command: int, owner: int, asset: int,
 @kernel
 def post(tables: Tables, out: Out, command: int, debit: int, credit: int, amount: int, code: int, fill: int) -> None:
     """Move `amount` from the available balance of `debit` to that of `credit` and write the posting."""
-    tables.accounts[debit]["available"] -= amount
-    tables.accounts[credit]["available"] += amount
-    row = out.postings[out.used[POSTINGS]]
+    tables.accounts[unsigned(debit)]["available"] -= amount
+    tables.accounts[unsigned(credit)]["available"] += amount
+    row = out.postings[unsigned(out.used[POSTINGS])]
     out.used[POSTINGS] += 1
     row["command"] = command
     row["debit"] = debit
@@ -111,8 +112,8 @@ def post(tables: Tables, out: Out, command: int, debit: int, credit: int, amount
 @kernel
 def hold(accounts: Any, account: int, amount: int) -> None:
     """Set `amount` (negative: give back) of the available balance aside. Not a posting: nothing changes hands."""
-    accounts[account]["available"] -= amount
-    accounts[account]["held"] += amount
+    accounts[unsigned(account)]["available"] -= amount
+    accounts[unsigned(account)]["held"] += amount
 
 
 @kernel

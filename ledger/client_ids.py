@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from ledger.generations import Generation
-from matching.book import GOLDEN, find_order
-from matching.layout import CLIENT_ID, NONE, kernel
+from matching.book import GOLDEN, order_slot
+from matching.layout import CLIENT_ID, NONE, Book, kernel
 
 TURN_NS: Final = 7 * 86_400 * 1_000_000_000
 WORDS: Final = 5
@@ -84,12 +84,12 @@ def take_client_ids(old_rows: Any, old_index: Any, rows: Any, index: Any, count:
 
 
 @kernel
-def keep_open(rows: Any, count: int, order_index: Any) -> int:
+def keep_open(rows: Any, count: int, book: Book) -> int:
     """Move the rows whose orders are open to the front; returns how many there are."""
     kept = 0
     for number in range(count):
         order = rows[number, ORDER]
-        if order > 0 and find_order(order_index, order) != NONE:
+        if order > 0 and order_slot(book, order) != NONE:
             for word in range(WIDTH):
                 rows[kept, word] = rows[number, word]
             kept += 1
@@ -113,9 +113,9 @@ class ClientIds:
         """Whether the generations must turn before an id is taken at `at_ns`."""
         return at_ns - self._turned_ns >= TURN_NS
 
-    def turn(self, at_ns: int, order_index: Any) -> None:
+    def turn(self, at_ns: int, book: Book) -> None:
         """Let the older generation go, but for ids of open orders. Every earlier command has ended."""
-        kept = keep_open(self._old.rows, self._old.count, order_index)
+        kept = keep_open(self._old.rows, self._old.count, book)
         rows = self._old.rows[:kept].copy()
         self._old = self._young
         self._young = _generation()

@@ -31,6 +31,7 @@ from domain.events import (
 from domain.values import HOUSE, AccountKind, AccountRef
 from ledger.accounts import find_account
 from ledger.tables import FROZEN, SERIES, Limits, Tables, fresh_owner, new_tables
+from matching.book import UNTOUCHED
 from matching.layout import NONE, PAYEES_MAX, PPB, Phase, zeros
 
 
@@ -111,7 +112,9 @@ def _tax_rate_set(tables: Tables, catalogue: Catalogue, fact: TaxRateSet) -> Tab
 
 def _series_listed(tables: Tables, catalogue: Catalogue, fact: SeriesListed) -> Tables:
     book = tables.book._replace(
-        roots=_grown(tables.book.roots, fact.series + 1, NONE), best=_grown(tables.book.best, fact.series + 1, NONE)
+        roots=_grown(tables.book.roots, fact.series + 1, NONE),
+        best=_grown(tables.book.best, fact.series + 1, NONE),
+        touch=_grown(tables.book.touch, fact.series + 1, UNTOUCHED),
     )
     tables = tables._replace(book=book, series=_grown(tables.series, fact.series + 1, np.zeros((), SERIES)))
     series = tables.series[fact.series]

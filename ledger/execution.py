@@ -10,7 +10,11 @@ one; if not it stops, keeps the active command in its state and goes on when it 
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import cache
 from typing import Any
+
+import numpy as np
+from numpy import uint32 as unsigned
 
 from domain.values import PostingCode, Role
 from ledger.accounts import (
@@ -24,23 +28,25 @@ from ledger.accounts import (
     post,
     with_account_index_grown,
 )
-from ledger.tables import FROZEN, Out, Room, Tables
+from ledger.tables import FROZEN, Limits, Out, Room, Tables, new_out, new_tables
 from ledger.waterfall import split, unsplit, waterfall_of
 from matching.book import (
     crossing_maker,
-    find_order,
     free_slot,
     has_room,
     indexes_are_full,
+    order_slot,
     rest,
     take_lots,
     take_slot,
     with_indexes_grown,
 )
 from matching.layout import (
+    COMMAND,
     FLAG_MARKET,
     FLAG_PRIMARY,
     FLAG_SYSTEM,
+    LEG,
     NONE,
     PPM,
     Code,
@@ -50,6 +56,7 @@ from matching.layout import (
     Section,
     Side,
     TimeInForce,
+    direct,
     kernel,
 )
 
@@ -130,9 +137,10 @@ def execute(tables: Tables, commands: Any, legs: Any, out: Out, at: int = 0, leg
     Returns (tables, at, leg_at, stop): the tables, exchanged if a hash table had to grow, how many commands and legs
     were taken in all, and why it stopped. A command that stopped with CONTINUE is taken; the next call resumes it.
     """
-    commands, legs = _read_only(commands), _read_only(legs)
+    assert commands.dtype == COMMAND and commands.flags.c_contiguous, commands.dtype
+    assert legs.dtype == LEG and legs.flags.c_contiguous, legs.dtype
     while True:
-        at, leg_at, stop = run(tables, commands, legs, out, at, leg_at)
+        at, leg_at, stop = _machine_code()(tables, commands, legs, out, at, leg_at)
         if stop != GROW:
             return tables, at, leg_at, Stop(stop)
         if indexes_are_full(tables.book):
@@ -141,11 +149,10 @@ def execute(tables: Tables, commands: Any, legs: Any, out: Out, at: int = 0, leg
             tables = with_account_index_grown(tables)
 
 
-def _read_only(rows: Any) -> Any:
-    """A view that cannot be written, as rows out of the log are: the kernel is compiled for one type only."""
-    view = rows.view()
-    view.flags.writeable = False
-    return view
+@cache
+def _machine_code() -> Any:
+    commands, legs = np.zeros(0, COMMAND), np.zeros(0, LEG)
+    return direct(run, new_tables(Limits(orders=1, levels=1, accounts=1)), commands, legs, new_out(), 0, 0)
 
 
 @kernel
@@ -163,11 +170,11 @@ def run(tables: Tables, commands: Any, legs: Any, out: Out, at: int, leg_at: int
             tables.account_index
         ):
             return at, leg_at, GROW
-        row = commands[at]
+        row = commands[unsigned(at)]
         command = row["command"]
         kind = row["kind"]
         first_leg = leg_at
-        while leg_at < len(legs) and legs[leg_at]["command"] == command:
+        while leg_at < len(legs) and legs[unsigned(leg_at)]["command"] == command:
             leg_at += 1
         at += 1
         if kind == NEW:
@@ -235,7 +242,7 @@ def resume(tables: Tables, out: Out) -> bool:
 
 @kernel
 def result(out: Out, command: int, order: int, lots: int, hold_minor: int, code: int, fills: int) -> None:
-    row = out.results[out.used[RESULTS]]
+    row = out.results[unsigned(out.used[RESULTS])]
     out.used[RESULTS] += 1
     row["command"] = command
     row["order"] = order
@@ -252,7 +259,7 @@ def refuse(out: Out, command: int, code: int) -> None:
 
 @kernel
 def ending(out: Out, command: int, order: int, lots: int, reason: int) -> None:
-    row = out.endings[out.used[ENDINGS]]
+    row = out.endings[unsigned(out.used[ENDINGS])]
     out.used[ENDINGS] += 1
     row["command"] = command
     row["order"] = order
@@ -289,7 +296,7 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
     number = int(row["series"])
     if number < 1 or number > tables.tally[0]["series"]:
         return UNKNOWN_SERIES
-    series = tables.series[number]
+    series = tables.series[unsigned(number)]
     phase = series["phase"]
     if phase == ENDED:
         return SERIES_ENDED
@@ -298,7 +305,7 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
     party = int(row["account"])
     if party < 1 or party > tables.tally[0]["parties"]:
         return UNKNOWN_PARTY
-    owner = tables.owners[party]
+    owner = tables.owners[unsigned(party)]
     roles = int(owner["roles"])
     if roles & FROZEN:
         return PARTY_FROZEN
@@ -346,18 +353,18 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
         # The fresh order's terms are the owner's rates; its hold is that of `hold_of_buy` with nothing filled yet.
         dearest = max(int(owner["maker_ppm"]), int(owner["taker_ppm"]), 0)
         needed = notional + ceil_ppm(notional * dearest) + ceil_ppm(notional * owner["tax_ppm"])
-        if cash == NONE or accounts[cash]["available"] < needed:
+        if cash == NONE or accounts[unsigned(cash)]["available"] < needed:
             return INSUFFICIENT_FUNDS
     elif primary:
         if series["issued"] + series["reserved"] + lots > series["supply_cap"]:
             return SUPPLY_EXHAUSTED
-    elif units == NONE or accounts[units]["available"] < lots:
+    elif units == NONE or accounts[unsigned(units)]["available"] < lots:
         return INSUFFICIENT_UNITS
 
     # Past this point the order is accepted.
     command = row["command"]
     slot = take_slot(book)
-    term = tables.terms[slot]
+    term = tables.terms[unsigned(slot)]
     term["fee_rest"] = 0
     term["levy_rest"] = 0
     term["maker_ppm"] = 0 if primary else owner["maker_ppm"]
@@ -379,7 +386,7 @@ def accept(tables: Tables, out: Out, row: Any) -> int:
     owner["currency"] = money
     owner["units"] = units
     owner["series"] = number
-    order = book.orders[slot]
+    order = book.orders[unsigned(slot)]
     order["hold"] = needed
     order["series"] = number
     order["cash"] = cash
@@ -436,12 +443,12 @@ def match(tables: Tables, out: Out) -> bool:
             active["fills"] = fills
             active["running"] = 1
             return True
-        lots = min(left, book.orders[maker]["lots"])
+        lots = min(left, book.orders[unsigned(maker)]["lots"])
         left -= lots
         settle(tables, out, command, fills, order, slot, maker, side, price, lots, left)
         fills += 1
 
-    mine = book.orders[slot]
+    mine = book.orders[unsigned(slot)]
     flags = int(row["flags"])
     if left > 0 and (flags & FLAG_MARKET or row["tif"] == IOC):
         ending(out, command, order, left, END_NO_LIQUIDITY if flags & FLAG_MARKET else END_IOC)
@@ -453,14 +460,14 @@ def match(tables: Tables, out: Out) -> bool:
         return False
     party = int(row["account"])
     rest(book, slot, order, party, number, side, price, left)
-    owner = tables.owners[party]
+    owner = tables.owners[unsigned(party)]
     last = int(owner["last"])
     mine["earlier"] = last
     mine["later"] = NONE
     if last == NONE:
         owner["first"] = slot
     else:
-        book.orders[last]["later"] = slot
+        book.orders[unsigned(last)]["later"] = slot
     owner["last"] = slot
     result(out, command, order, left, mine["hold"], OK, fills)
     return False
@@ -483,9 +490,9 @@ def settle(
     """One fill of the active order (`slot`, `left` lots after it) against the resting order in slot `maker`."""
     book = tables.book
     accounts = tables.accounts
-    resting = book.orders[maker]
-    price = book.levels[resting["level"]]["price"]
-    row = out.fills[out.used[FILLS]]
+    resting = book.orders[unsigned(maker)]
+    price = book.levels[unsigned(resting["level"])]["price"]
+    row = out.fills[unsigned(out.used[FILLS])]
     out.used[FILLS] += 1
     row["command"] = command
     row["maker"] = resting["number"]
@@ -493,9 +500,9 @@ def settle(
     row["price"] = price
     row["lots"] = lots
 
-    mine = book.orders[slot]
-    own = tables.terms[slot]
-    other = tables.terms[maker]
+    mine = book.orders[unsigned(slot)]
+    own = tables.terms[unsigned(slot)]
+    other = tables.terms[unsigned(maker)]
     maker_left = resting["lots"] - lots
     if side == BUY:
         bid, ask = mine, resting
@@ -509,7 +516,7 @@ def settle(
         buy_rate, sell_rate = int(other["maker_ppm"]), int(own["taker_ppm"])
         buy_code, sell_code = MAKER_FEE, TAKER_FEE
         buy_left, sell_left, buy_limit = maker_left, left, price
-    series = tables.series[mine["series"]]
+    series = tables.series[unsigned(mine["series"])]
     tick_minor = series["tick_minor"]
     notional = price * tick_minor * lots
     buyer = int(bid["cash"])
@@ -566,7 +573,7 @@ def settle(
         grant(tables, out, command, fill, seller_units, -lots)
         if seller_units == buyer_units:
             # Somebody traded with itself: the first row stands before the second change.
-            out.grants[out.used[GRANTS] - 2]["lots"] += lots
+            out.grants[unsigned(out.used[GRANTS] - 2)]["lots"] += lots
 
     take_lots(book, maker, lots)
     if maker_left == 0:
@@ -585,11 +592,11 @@ def charge(tables: Tables, out: Out, command: int, account: int, fees: int, fee:
 @kernel
 def grant(tables: Tables, out: Out, command: int, fill: int, units: int, change: int) -> None:
     """Write how the grant of a unit account changed; at its first change the account gets a grant number."""
-    account = tables.accounts[units]
+    account = tables.accounts[unsigned(units)]
     if account["grant"] == 0:
         tables.tally[0]["grants"] += 1
         account["grant"] = tables.tally[0]["grants"]
-    row = out.grants[out.used[GRANTS]]
+    row = out.grants[unsigned(out.used[GRANTS])]
     out.used[GRANTS] += 1
     row["command"] = command
     row["grant"] = account["grant"]
@@ -606,7 +613,7 @@ def release(tables: Tables, order: Any, lots: int) -> None:
     if int(order["side"]) == BUY:
         hold(tables.accounts, int(order["cash"]), -order["hold"])
     elif int(order["primary"]) != 0:
-        tables.series[order["series"]]["reserved"] -= lots
+        tables.series[unsigned(order["series"])]["reserved"] -= lots
     else:
         hold(tables.accounts, int(order["units"]), -lots)
     order["hold"] = 0
@@ -616,18 +623,18 @@ def release(tables: Tables, order: Any, lots: int) -> None:
 def forget(tables: Tables, slot: int) -> None:
     """Take an order that left the book out of its party's list and free the slot."""
     orders = tables.book.orders
-    order = orders[slot]
+    order = orders[unsigned(slot)]
     earlier = int(order["earlier"])
     later = int(order["later"])
-    owner = tables.owners[order["party"]]
+    owner = tables.owners[unsigned(order["party"])]
     if earlier == NONE:
         owner["first"] = later
     else:
-        orders[earlier]["later"] = later
+        orders[unsigned(earlier)]["later"] = later
     if later == NONE:
         owner["last"] = earlier
     else:
-        orders[later]["earlier"] = earlier
+        orders[unsigned(later)]["earlier"] = earlier
     free_slot(tables.book, slot)
 
 
@@ -637,10 +644,10 @@ def order_of(tables: Tables, row: Any) -> tuple[int, int]:
     target = row["target"]
     if target < 1 or target >= tables.book.tally[0]["next_order"]:
         return UNKNOWN_ORDER, NONE
-    slot = find_order(tables.book.order_index, target)
+    slot = order_slot(tables.book, target)
     if slot == NONE:
         return ORDER_NOT_OPEN, NONE
-    if tables.book.orders[slot]["party"] != row["account"]:
+    if tables.book.orders[unsigned(slot)]["party"] != row["account"]:
         return NOT_YOUR_ORDER, NONE
     return OK, slot
 
@@ -648,7 +655,7 @@ def order_of(tables: Tables, row: Any) -> tuple[int, int]:
 @kernel
 def end_order(tables: Tables, out: Out, command: int, slot: int, reason: int) -> int:
     """Take the open order out of the book, release its hold, write the ending; returns its lots."""
-    order = tables.book.orders[slot]
+    order = tables.book.orders[unsigned(slot)]
     lots = order["lots"]
     ending(out, command, order["number"], lots, reason)
     release(tables, order, lots)
@@ -676,17 +683,17 @@ def reduce(tables: Tables, out: Out, row: Any) -> None:
     if code != OK:
         refuse(out, command, code)
         return
-    order = tables.book.orders[slot]
+    order = tables.book.orders[unsigned(slot)]
     lots = row["lots"]
     if lots < 1 or lots >= order["lots"]:
         refuse(out, command, LOTS_NOT_REDUCIBLE)
         return
     ending(out, command, order["number"], lots, END_REDUCED)
     left = order["lots"] - lots
-    series = tables.series[order["series"]]
+    series = tables.series[unsigned(order["series"])]
     if int(order["side"]) == BUY:
-        price = tables.book.levels[order["level"]]["price"]
-        needed = hold_of_buy(tables.terms[slot], price * series["tick_minor"] * left)
+        price = tables.book.levels[unsigned(order["level"])]["price"]
+        needed = hold_of_buy(tables.terms[unsigned(slot)], price * series["tick_minor"] * left)
         hold(tables.accounts, int(order["cash"]), needed - order["hold"])
         order["hold"] = needed
     else:
@@ -715,7 +722,7 @@ def begin_mass_cancel(tables: Tables, row: Any) -> int:
     copy_command(active["row"], row)
     active["fills"] = 0
     active["lots_done"] = 0
-    active["cursor"] = tables.owners[party]["first"]
+    active["cursor"] = tables.owners[unsigned(party)]["first"]
     return OK
 
 
@@ -734,18 +741,18 @@ def mass_cancel(tables: Tables, out: Out) -> bool:
             at = int(book.best[number, BUY])
             if at == NONE:
                 at = int(book.best[number, SELL])
-            slot = NONE if at == NONE else int(book.levels[at]["head"])
+            slot = NONE if at == NONE else int(book.levels[unsigned(at)]["head"])
         else:
             slot = int(active["cursor"])
-            while slot != NONE and number != 0 and book.orders[slot]["series"] != number:
-                slot = int(book.orders[slot]["later"])
+            while slot != NONE and number != 0 and book.orders[unsigned(slot)]["series"] != number:
+                slot = int(book.orders[unsigned(slot)]["later"])
         if slot == NONE:
             break
         if not block_has_room(out):
             active["cursor"] = slot
             active["running"] = 1
             return True
-        active["cursor"] = book.orders[slot]["later"]
+        active["cursor"] = book.orders[unsigned(slot)]["later"]
         active["lots_done"] += end_order(tables, out, command, slot, reason)
         active["fills"] += 1
     result(out, command, 0, active["lots_done"], 0, OK, active["fills"])
@@ -760,7 +767,7 @@ def journal(tables: Tables, out: Out, command: int, legs: Any, first: int, end: 
     accounts = tables.accounts
     written = out.used[POSTINGS]
     for at in range(first, end):
-        leg = legs[at]
+        leg = legs[unsigned(at)]
         code = leg_code(tables, leg)
         if code == OK and leg["code"] == WITHDRAWAL:
             recover_debt(tables, out, command, int(leg["debit"]), at - first)
@@ -769,9 +776,9 @@ def journal(tables: Tables, out: Out, command: int, legs: Any, first: int, end: 
             # Take back the postings of the legs before this one.
             while out.used[POSTINGS] > written:
                 out.used[POSTINGS] -= 1
-                row = out.postings[out.used[POSTINGS]]
-                accounts[row["debit"]]["available"] += row["amount"]
-                accounts[row["credit"]]["available"] -= row["amount"]
+                row = out.postings[unsigned(out.used[POSTINGS])]
+                accounts[unsigned(row["debit"])]["available"] += row["amount"]
+                accounts[unsigned(row["credit"])]["available"] -= row["amount"]
             return code
         post(tables, out, command, int(leg["debit"]), int(leg["credit"]), leg["amount"], int(leg["code"]), at - first)
     return OK
@@ -780,11 +787,11 @@ def journal(tables: Tables, out: Out, command: int, legs: Any, first: int, end: 
 @kernel
 def recover_debt(tables: Tables, out: Out, command: int, payer: int, leg: int) -> None:
     """Who withdraws pays first what it owes, as far as it has it."""
-    account = tables.accounts[payer]
+    account = tables.accounts[unsigned(payer)]
     debt = find_account(tables.accounts, tables.account_index, int(account["owner"]), int(account["asset"]), RECEIVABLE)
     if debt == NONE:
         return
-    paid = min(-tables.accounts[debt]["available"], account["available"])
+    paid = min(-tables.accounts[unsigned(debt)]["available"], account["available"])
     if paid > 0:
         post(tables, out, command, payer, debt, paid, RECOVERY, leg)
 
@@ -800,8 +807,8 @@ def leg_code(tables: Tables, leg: Any) -> int:
         return AMOUNT_OUT_OF_RANGE
     if debit < 0 or debit >= count or credit < 0 or credit >= count:
         return UNKNOWN_ACCOUNT
-    payer = tables.accounts[debit]
-    if debit == credit or payer["asset"] != tables.accounts[credit]["asset"]:
+    payer = tables.accounts[unsigned(debit)]
+    if debit == credit or payer["asset"] != tables.accounts[unsigned(credit)]["asset"]:
         return JOURNAL_UNBALANCED
     after = payer["available"] - amount
     if may_go_negative(int(payer["kind"])):
@@ -820,7 +827,7 @@ def refund(tables: Tables, out: Out, row: Any) -> int:
     party = int(row["account"])
     if party < 1 or party > tables.tally[0]["parties"]:
         return UNKNOWN_PARTY
-    series = tables.series[number]
+    series = tables.series[unsigned(number)]
     waterfall = waterfall_of(tables, number, int(row["target"]))
     if waterfall == NONE:
         return NO_WATERFALL
@@ -834,7 +841,7 @@ def refund(tables: Tables, out: Out, row: Any) -> int:
     if is_too_large(lot_minor, lots, series["notional_max"]):
         return NOTIONAL_TOO_LARGE
     units = find_account(tables.accounts, tables.account_index, party, number, AVAILABLE)
-    if units == NONE or tables.accounts[units]["available"] < lots:
+    if units == NONE or tables.accounts[unsigned(units)]["available"] < lots:
         return UNITS_NOT_RETURNABLE
     if not accounts_have_room(tables):
         return CAPACITY_EXHAUSTED

@@ -247,7 +247,7 @@ class Replay:
         memory = self.requests.client_ids
         first_at_ns = int(commands["at_ns"][at[0]])
         if memory.is_due(first_at_ns):
-            memory.turn(first_at_ns, self.state.tables.book.order_index)
+            memory.turn(first_at_ns, self.state.tables.book)
         places = memory.take(ids, commands["account"][at])
         # An order that was turned away is not in the log but may have turned the generations, so that an id was free
         # for the writer and is not yet free here.

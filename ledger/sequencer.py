@@ -312,7 +312,7 @@ class _Batch:
             self._enqueue(rows[:first][before], requests[:first][before])
             self._end_run()
             self._remember_results()
-            self._requests.client_ids.turn(int(rows["at_ns"][first]), self._state.tables.book.order_index)
+            self._requests.client_ids.turn(int(rows["at_ns"][first]), self._state.tables.book)
         places = self._requests.client_ids.take(client_ids[at], rows["account"][at])
         taken = at[places == NONE]
         if len(taken):

@@ -20,7 +20,7 @@ from ledger.accounts import reindex_accounts
 from ledger.effects import apply_fact
 from ledger.execution import Stop, execute
 from ledger.tables import LIMITS, Limits, Out, Tables, new_out, new_tables
-from matching.book import with_indexes_grown
+from matching.book import UNTOUCHED, with_indexes_grown
 from matching.layout import NONE, Section, zeros
 
 
@@ -82,7 +82,8 @@ class State:
     def arrays(self) -> Iterator[tuple[str, Any]]:
         """Every array of the state between two commands by name, cut to the rows in use.
 
-        Left out are the hash tables, which follow from them, and what an active command keeps for the next block.
+        Left out are the indexes and the best prices, which follow from them, and what an active command keeps for the
+        next block.
         """
         assert not self.active_command, "the state is taken between two commands"
         tables = self.tables
@@ -122,7 +123,12 @@ class State:
         self.next_command = next_command
         self.at_ns = at_ns
         fresh = new_tables(self.limits)
-        book = fresh.book._replace(roots=arrays["roots"], best=arrays["best"], tally=arrays["book_tally"])
+        book = fresh.book._replace(
+            roots=arrays["roots"],
+            best=arrays["best"],
+            touch=np.full(arrays["best"].shape, UNTOUCHED, np.int64),
+            tally=arrays["book_tally"],
+        )
         book.orders[: len(arrays["orders"])] = arrays["orders"]
         book.levels[: len(arrays["levels"])] = arrays["levels"]
         fresh.terms[: len(arrays["terms"])] = arrays["terms"]

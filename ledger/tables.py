@@ -1,7 +1,7 @@
 """The arrays that the execution kernel reads and writes: what the writer remembers of money, units and open orders.
 
 They are dense and hold only signed integers, so a state root is a hash over their used rows. Hash tables beside them
-(`account_index`, the book's `index`) follow from the rows and are never hashed.
+(`account_index`, those of the book) follow from the rows and are never hashed.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ carries divided by 10^9. A refund is the same computation with a negative amount
 
 from __future__ import annotations
 
+from numpy import uint32 as unsigned
+
 from domain.values import PostingCode
 from ledger.accounts import RECEIVABLE, find_or_open, post
 from ledger.tables import Out, Tables
@@ -20,14 +22,14 @@ RECEIVABLE_CODE = int(PostingCode.RECEIVABLE)
 @kernel
 def split(tables: Tables, out: Out, waterfall: int, suspense: int, command: int, fill: int, amount: int) -> None:
     """Pay the shares of `amount` (> 0, already in suspense) to the payees of a row of `waterfalls`."""
-    rows = tables.waterfalls[waterfall]
+    rows = tables.waterfalls[unsigned(waterfall)]
     # amount × weight exceeds 63 bits, so the amount is cut into whole 10^9 (which divide evenly) and a rest.
     whole = amount // PPB
     rest = amount - whole * PPB
     first = int(rows["first"])
     for at in range(first, first + int(rows["count"])):
-        payee = tables.payees[at]
-        carry = tables.carries[payee["carry"]]
+        payee = tables.payees[unsigned(at)]
+        carry = tables.carries[unsigned(payee["carry"])]
         weight = payee["weight"]
         total = carry["remainder"] + rest * weight
         part = total // PPB
@@ -43,13 +45,13 @@ def unsplit(tables: Tables, out: Out, waterfall: int, suspense: int, command: in
 
     A payee that no longer has its share owes it: the missing part is debited to its receivable account.
     """
-    rows = tables.waterfalls[waterfall]
+    rows = tables.waterfalls[unsigned(waterfall)]
     whole = amount // PPB
     rest = amount - whole * PPB
     first = int(rows["first"])
     for at in range(first, first + int(rows["count"])):
-        payee = tables.payees[at]
-        carry = tables.carries[payee["carry"]]
+        payee = tables.payees[unsigned(at)]
+        carry = tables.carries[unsigned(payee["carry"])]
         weight = payee["weight"]
         total = carry["remainder"] - rest * weight
         part = total // PPB
@@ -60,7 +62,7 @@ def unsplit(tables: Tables, out: Out, waterfall: int, suspense: int, command: in
             continue
         carry["remainder"] = total - part * PPB
         account = int(payee["account"])
-        row = tables.accounts[account]
+        row = tables.accounts[unsigned(account)]
         paid = min(back, row["available"])
         if paid > 0:
             post(tables, out, command, account, suspense, paid, RECLAIM, 0)
@@ -72,7 +74,7 @@ def unsplit(tables: Tables, out: Out, waterfall: int, suspense: int, command: in
 @kernel
 def waterfall_of(tables: Tables, series: int, version: int) -> int:
     """Row of `waterfalls` of a version of a series, the one in force or an earlier one; NONE if there is none."""
-    at = int(tables.series[series]["waterfall"])
-    while at != NONE and tables.waterfalls[at]["version"] != version:
-        at = int(tables.waterfalls[at]["previous"])
+    at = int(tables.series[unsigned(series)]["waterfall"])
+    while at != NONE and tables.waterfalls[unsigned(at)]["version"] != version:
+        at = int(tables.waterfalls[unsigned(at)]["previous"])
     return at

@@ -7,20 +7,25 @@ that rested; what is left of a GTC order rests, of an IOC or market order is dro
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
+
+import numpy as np
+from numpy import uint32 as unsigned
 
 from matching.book import (
     crossing_maker,
-    find_order,
     free_slot,
     has_room,
-    indexes_are_full,
+    new_book,
+    order_slot,
     rest,
+    room_left,
     take_lots,
     take_slot,
     with_indexes_grown,
 )
-from matching.layout import FLAG_MARKET, NONE, Book, Kind, TimeInForce, kernel
+from matching.layout import COMMAND, FILL, FLAG_MARKET, NONE, Book, Kind, TimeInForce, direct, kernel
 
 NEW, CANCEL, REDUCE = int(Kind.NEW), int(Kind.CANCEL), int(Kind.REDUCE)
 GTC = int(TimeInForce.GTC)
@@ -31,11 +36,14 @@ def match(book: Book, commands: Any, fills: Any, at: int = 0, left: int = NONE) 
 
     Every NEW takes the next order number. Returns (book, commands taken, fills written, left). It stops early when
     `fills` is full: `left` is then what the order before `at` still wants (NONE: nothing), to be passed in again.
-    Raises MemoryError when the book has no room for another order.
+    Raises MemoryError when the book has no room for another order, ValueError for arrays of another kind.
     """
+    for rows, layout in ((commands, COMMAND), (fills, FILL)):
+        if rows.dtype != layout or not rows.flags.c_contiguous:
+            raise ValueError(f"contiguous rows of COMMAND and FILL are wanted, not {rows.dtype}")
     written = 0
     while True:
-        at, written, left, grow = run(book, commands, fills, at, written, left)
+        at, written, left, grow = _machine_code()(book, commands, fills, at, written, left)
         if not grow:
             return book, at, written, left
         if not has_room(book):
@@ -43,21 +51,32 @@ def match(book: Book, commands: Any, fills: Any, at: int = 0, left: int = NONE) 
         book = with_indexes_grown(book)
 
 
+@cache
+def _machine_code() -> Any:
+    book = new_book(series_max=1, orders_max=1, levels_max=1)
+    return direct(run, book, np.zeros(0, COMMAND), np.zeros(0, FILL), 0, 0, NONE)
+
+
 @kernel
 def run(book: Book, commands: Any, fills: Any, at: int, written: int, left: int) -> tuple[int, int, int, bool]:
     """`match` until it ends, `fills` is full, or the index must grow (true)."""
+    room = 0  # orders that may rest before one must look again
     while at < len(commands) or left != NONE:
         if left == NONE:
-            if indexes_are_full(book) or not has_room(book):
-                return at, written, NONE, True
-            row = commands[at]
-            at += 1
+            row = commands[unsigned(at)]
             if row["kind"] != NEW:
+                at += 1
                 change(book, row)
                 continue
+            if room < 1:
+                room = room_left(book)
+                if room < 1:
+                    return at, written, NONE, True
+            room -= 1
+            at += 1
             left = row["lots"]
             book.tally[0]["next_order"] += 1
-        row = commands[at - 1]
+        row = commands[unsigned(at - 1)]
         order = book.tally[0]["next_order"] - 1
         series = int(row["series"])
         side = int(row["side"])
@@ -68,15 +87,15 @@ def run(book: Book, commands: Any, fills: Any, at: int, written: int, left: int)
                 break
             if written == len(fills):
                 return at, written, left, False
-            resting = book.orders[maker]
+            resting = book.orders[unsigned(maker)]
             lots = min(left, resting["lots"])
             left -= lots
-            fill = fills[written]
+            fill = fills[unsigned(written)]
             written += 1
             fill["command"] = row["command"]
             fill["maker"] = resting["number"]
             fill["taker"] = order
-            fill["price"] = book.levels[resting["level"]]["price"]
+            fill["price"] = book.levels[unsigned(resting["level"])]["price"]
             fill["lots"] = lots
             take_lots(book, maker, lots)
             if resting["lots"] == 0:
@@ -90,10 +109,10 @@ def run(book: Book, commands: Any, fills: Any, at: int, written: int, left: int)
 @kernel
 def change(book: Book, row: Any) -> None:
     """Cancel an open order or take lots off it; anything else changes nothing."""
-    slot = find_order(book.order_index, row["target"])
+    slot = order_slot(book, row["target"])
     if slot == NONE:
         return
-    left = book.orders[slot]["lots"]
+    left = book.orders[unsigned(slot)]["lots"]
     if row["kind"] == CANCEL:
         take_lots(book, slot, left)
         free_slot(book, slot)

@@ -243,12 +243,13 @@ LEVEL = np.dtype(
         ("count", "<i4"),
         ("series", "<i4"),
         ("side", "<i4"),
-        ("left", "<i4"),  # tree of the side, by price
-        ("right", "<i4"),
-        ("height", "<i4"),
-        ("above", "<i4"),  # next higher and next lower price of the side
+        ("above", "<i4"),  # next higher and next lower price of the side; `above` links the free slots
         ("below", "<i4"),
-        ("unused", "<i8"),
+        ("parent", "<i4"),  # tree of the side, by price
+        ("lower", "<i4"),
+        ("higher", "<i4"),
+        ("lean", "<i4"),  # height of the lower subtree minus that of the higher one
+        ("unused", "<i4"),
     ]
 )
 """One cache line."""
@@ -304,16 +305,20 @@ class Book(NamedTuple):
     """[levels_max] of LEVEL."""
     orders: np.ndarray[Any, np.dtype[np.void]]
     """[orders_max] of ORDER."""
-    order_index: np.ndarray[Any, np.dtype[np.void]]
-    """[power of two] of ORDER_INDEX: open-addressing table from order number to slot, at most half full."""
+    recent: np.ndarray[Any, np.dtype[np.int32]]
+    """[power of two]: slot of the open order whose number ends in the place's bits; four places an order or more."""
+    far: np.ndarray[Any, np.dtype[np.void]]
+    """[power of two] of ORDER_INDEX: where the orders are whose place in `recent` a later one took."""
+    far_count: np.ndarray[Any, np.dtype[np.int64]]
+    """[1]: entries of `far`."""
     level_index: np.ndarray[Any, np.dtype[np.int32]]
-    """[power of two]: open-addressing table from (series, side, price) to level, at most half full."""
+    """[power of two]: open-addressing table from (series, side, price) to level, at most a quarter full."""
     roots: np.ndarray[Any, np.dtype[np.int32]]
     """[series_max + 1, 2]: root of the price tree of (series, side)."""
     best: np.ndarray[Any, np.dtype[np.int32]]
     """[series_max + 1, 2]: level with the best price of (series, side)."""
-    path: np.ndarray[Any, np.dtype[np.int32]]
-    """[64] scratch: the way from the root in a tree operation."""
+    touch: np.ndarray[Any, np.dtype[np.int64]]
+    """[series_max + 1, 2]: best price of (series, side), negative for a bid; UNTOUCHED where the side is empty."""
     tally: np.ndarray[Any, np.dtype[np.void]]
     """[1] of BOOK_TALLY."""
 
@@ -335,6 +340,19 @@ def kernel(function: F) -> F:
         # numba has no public way to place the cache of a function.
         vars(compiled)["_cache"] = _KernelCache(function)  # type: ignore[no-untyped-call]
     return cast("F", compiled)
+
+
+def direct(function: F, *like: Any) -> F:
+    """The machine code of a kernel for arguments of the types of `like`, to be called often with little to do.
+
+    numba looks at the type of every argument at every call, which for tuples of arrays takes some 2 µs, as much as
+    hundreds of commands; this does not. Nothing then checks the arguments: each must be of the same type as in `like`,
+    arrays in shape and dtype and contiguous.
+    """
+    if not isinstance(function, Dispatcher):
+        return function
+    found: Any = function.compile(tuple(map(function.typeof_pyval, like)))
+    return cast("F", found)
 
 
 CORE = ("matching", "ledger")

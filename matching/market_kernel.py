@@ -14,11 +14,11 @@ from matching.auction import UNPRICED_BUY, UNPRICED_SELL
 from matching.book import (
     crossing_maker,
     find_level,
-    find_order,
     free_slot,
     has_room,
     indexes_are_full,
     next_worse,
+    order_slot,
     rest,
     take_lots,
     take_slot,
@@ -308,4 +308,4 @@ def lots_left(book: Book, number: int) -> int:
 @kernel
 def slot_of(book: Book, number: int) -> int:
     """Slot of the open order `number`, or NONE."""
-    return find_order(book.order_index, number)
+    return order_slot(book, number)

@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from matching.book import (
+    UNTOUCHED,
     crossing_maker,
-    find_order,
     free_slot,
     indexes_are_full,
     new_book,
+    order_slot,
     rest,
     take_lots,
     take_slot,
+    touch_of,
     with_indexes_grown,
 )
 from matching.layout import NONE, Book, Side
@@ -47,11 +49,13 @@ def assert_balanced(book: Book, node: int, low: int, high: int) -> tuple[int, li
     level = book.levels[node]
     price = int(level["price"])
     assert low < price < high
-    left, below = assert_balanced(book, int(level["left"]), low, price)
-    right, above = assert_balanced(book, int(level["right"]), price, high)
-    assert abs(left - right) <= 1
-    assert level["height"] == 1 + max(left, right)
-    return 1 + max(left, right), [*below, price, *above]
+    for child in ("lower", "higher"):
+        assert level[child] == NONE or book.levels[level[child]]["parent"] == node
+    lower, below = assert_balanced(book, int(level["lower"]), low, price)
+    higher, above = assert_balanced(book, int(level["higher"]), price, high)
+    assert level["lean"] == lower - higher
+    assert abs(lower - higher) <= 1
+    return 1 + max(lower, higher), [*below, price, *above]
 
 
 class BookMachine(RuleBasedStateMachine):
@@ -72,12 +76,14 @@ class BookMachine(RuleBasedStateMachine):
         side=st.sampled_from(Side),
         price=st.one_of(st.integers(1, 12), st.sampled_from(FAR_APART)),
         lots=st.integers(1, 9),
+        unused=st.sampled_from([0, 0, 0, 1, 15, 16, 31]),
     )
-    def rest(self, series: int, side: Side, price: int, lots: int) -> tuple[int, int, Side]:
+    def rest(self, series: int, side: Side, price: int, lots: int, unused: int) -> tuple[int, int, Side]:
+        """`unused` numbers are skipped, as those of orders that never rest, so that numbers meet in one place."""
         if indexes_are_full(self.book):
             self.book = with_indexes_grown(self.book)
-        number = self.next_order
-        self.next_order += 1
+        number = self.next_order + unused
+        self.next_order = number + 1
         slot = take_slot(self.book)
         rest(self.book, slot, number, 7, series, int(side), price, lots)
         self.plain[series].rest(order=number, side=side, price=price, lots=lots)
@@ -102,6 +108,11 @@ class BookMachine(RuleBasedStateMachine):
             self.plain[series].reduce(order=number, lots=1)
         return multiple(order)
 
+    @rule()
+    def index_anew(self) -> None:
+        """As after a restart: indexes and best prices follow from orders and levels."""
+        self.book = with_indexes_grown(self.book._replace(touch=np.full_like(self.book.touch, UNTOUCHED)))
+
     @invariant()
     def levels_queues_and_makers_are_those_of_the_plain_book(self) -> None:
         for series, plain in self.plain.items():
@@ -110,6 +121,8 @@ class BookMachine(RuleBasedStateMachine):
                 assert [(int(level["price"]), int(level["lots"])) for level in levels] == [
                     (depth.price, depth.lots) for depth in plain.depth(side)
                 ]
+                best = int(self.book.touch[series, side])
+                assert best == (touch_of(side, int(levels[0]["price"])) if levels else UNTOUCHED)
                 numbers = []
                 for level in levels:
                     slot = int(level["head"])
@@ -124,7 +137,7 @@ class BookMachine(RuleBasedStateMachine):
     @invariant()
     def the_index_finds_open_orders_and_no_others(self) -> None:
         for number in range(1, self.next_order):
-            assert find_order(self.book.order_index, number) == self.slots.get(number, NONE)
+            assert order_slot(self.book, number) == self.slots.get(number, NONE)
 
 
 TestBook = BookMachine.TestCase
@@ -138,6 +151,22 @@ def test_a_maker_crosses_only_at_its_price_or_better() -> None:
     assert crossing_maker(book, 1, int(Side.BUY), 99) == NONE
     assert crossing_maker(book, 1, int(Side.BUY), 100) == slot
     assert crossing_maker(book, 1, int(Side.SELL), 1) == NONE
+
+
+def test_an_order_is_found_though_a_later_one_took_its_place_among_the_recent() -> None:
+    book = new_small_book()
+    places = len(book.recent)
+    slots = {}
+    for number in (3, 3 + places, 3 + 2 * places):
+        slots[number] = take_slot(book)
+        rest(book, slots[number], number, 7, 1, int(Side.BUY), 10, 1)
+    assert book.far_count[0] == 2
+    assert {number: order_slot(book, number) for number in slots} == slots
+    for number in (3 + places, 3 + 2 * places):
+        take_lots(book, slots[number], 1)
+        free_slot(book, slots[number])
+        assert order_slot(book, number) == NONE
+    assert (int(book.far_count[0]), order_slot(book, 3)) == (1, slots[3])
 
 
 def test_an_emptied_book_has_no_level_and_no_order_in_whatever_order_it_was_emptied() -> None:

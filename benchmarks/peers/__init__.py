@@ -1,0 +1,1 @@
+"""Order books of other people that the matching bench runs beside ours, and the C++ ladder it is measured against."""
