@@ -1,0 +1,1 @@
+"""Other people's truth: recorded markets, published scenarios."""
