@@ -34,6 +34,9 @@ def reprice(series: Series, peg: Order, *, entering: bool = False) -> None:
     """Move a peg to where its reference is now; an entering peg is always reported."""
     price = peg_price(series, peg)
     before = NO_PRICE if peg.number in series.parked else peg.price
+    if price == NO_PRICE and series.phase == Phase.CONTINUOUS and not series.settings.peg_without_reference_parks:
+        series.end(peg, Ending.PEG_NO_REFERENCE)
+        return
     if price == before:
         if entering:
             series.rows.repricings.append(Repricing(series.rows.command, peg.number, price))
@@ -42,9 +45,6 @@ def reprice(series: Series, peg: Order, *, entering: bool = False) -> None:
         series.withdraw(peg)
         peg.price = price
         series.rest(peg)
-    elif series.phase == Phase.CONTINUOUS and not series.settings.peg_without_reference_parks:
-        series.end(peg, Ending.PEG_NO_REFERENCE)
-        return
     else:
         series.sides[peg.side].leave(peg)
         series.thin.pop(peg.number, None)
