@@ -161,6 +161,8 @@ class _Proof(NamedTuple):
         greatest = max(self._volume(turn_price), self._volume(next_price))
         if claim.lots != greatest or greatest == 0:
             return "the volume is not the greatest"
+        if not (self._is_possible(claim.low) and self._is_possible(claim.high)):
+            return "an end of the range is no possible price"
         least = min(abs(self._surplus(p)) for p in (turn_price, next_price) if self._volume(p) == greatest)
         if not (self._good(claim.low, greatest, least) and self._good(claim.high, greatest, least)):
             return "an end of the range is not as good as the best price"
@@ -187,6 +189,10 @@ class _Proof(NamedTuple):
             found.append(self.claim.reference)
         return found
 
+    def _is_possible(self, price: int) -> bool:
+        limits = self._limits()
+        return min(limits) <= price <= max(limits) if self.settings.auction_every_tick else price in limits
+
     def _below(self, price: int) -> int | None:
         """The next lower possible price."""
         limits = self._limits()
@@ -207,8 +213,7 @@ class _Proof(NamedTuple):
             return None, None
         if claimed == 0:
             return (None, min(limits)) if self._surplus(min(limits)) < 0 else (None, None)
-        possible = min(limits) <= claimed <= max(limits) if self.settings.auction_every_tick else claimed in limits
-        if not possible or self._surplus(claimed) < 0:
+        if not self._is_possible(claimed) or self._surplus(claimed) < 0:
             return None, None
         above = self._above(claimed)
         return (claimed, above) if above is None or self._surplus(above) < 0 else (None, None)

@@ -48,7 +48,9 @@ def faults(criteria: list[tuple[str, str]], tests: dict[str, list[str]]) -> list
     numbers = [number for number, _ in criteria]
     known, named = set(numbers), {number for found in tests.values() for number in found}
     found = [f"{number} stands twice" for number, count in Counter(numbers).items() if count > 1]
-    found += [f"{number} is out of order" for number, before in zip(numbers[1:], numbers, strict=False) if number < before]
+    found += [
+        f"{number} is out of order" for number, before in zip(numbers[1:], numbers, strict=False) if number < before
+    ]
     found += [f"{number} has no test" for number in sorted(known - named)]
     found += [f"{number} is named by a test and does not exist" for number in sorted(named - known)]
     found += [f"{test} names no criterion" for test, about in tests.items() if not about]
@@ -93,5 +95,7 @@ def test_each_fault_is_found(change: object, expected: str) -> None:
 
 
 def test_references_are_those_of_docstrings_of_tests() -> None:
-    source = 'def test_a():\n    """RB-001 RB-002"""\n\ndef test_b():\n    "nothing"\n\ndef helper():\n    """RB-003"""\n'
+    source = (
+        'def test_a():\n    """RB-001 RB-002"""\n\ndef test_b():\n    "nothing"\n\ndef helper():\n    """RB-003"""\n'
+    )
     assert references_in(source) == {"test_a": ["RB-001", "RB-002"], "test_b": []}

@@ -13,7 +13,7 @@ from tests.matching.rulebook.venue import Venue
 MakeVenue = Callable[..., Venue]
 
 
-@pytest.fixture(params=ENGINES.values(), ids=ENGINES)
+@pytest.fixture(params=list(ENGINES.values()), ids=list(ENGINES))
 def a_venue(request: pytest.FixtureRequest) -> MakeVenue:
     """Makes a venue whose series 1 has these settings, phase and prices."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.matching.rulebook.conftest import MakeVenue
 from tests.matching.rulebook.venue import Code, Ending, Peg, Phase, Side, TimeInForce, Venue
 
@@ -108,7 +110,7 @@ def test_a_sweep_gives_all_legs_it_covers_its_own_reason(venue: Venue) -> None:
 
 def test_legs_that_expire_together_expire(venue: Venue) -> None:
     """RB-067"""
-    gtd = {"tif": TimeInForce.GTD, "oco": 1, "by": "a"}
+    gtd: dict[str, Any] = {"tif": TimeInForce.GTD, "oco": 1, "by": "a"}
     low, high = venue.buy(5, 90, expire_ns=10, **gtd), venue.sell(5, 110, expire_ns=10, **gtd)
     last = venue.sell(5, 111, expire_ns=20, **gtd)
     venue.wait_until(10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.matching.rulebook.conftest import MakeVenue
@@ -77,7 +79,7 @@ def test_the_first_peak_may_be_the_rest_of_the_one_that_traded(a_venue: MakeVenu
     ],
     ids=str,
 )
-def test_a_display_that_makes_no_sense_is_refused(venue: Venue, more: dict[str, int]) -> None:
+def test_a_display_that_makes_no_sense_is_refused(venue: Venue, more: dict[str, Any]) -> None:
     """RB-037"""
     assert venue.order(Side.BUY, 10, 100, **more) == Code.BAD_DISPLAY
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from matching.rulebook_layout import HIGHEST, Kind, MarketRemainder
@@ -39,7 +41,7 @@ def test_unknown_series_parties_and_kinds_are_refused(venue: Venue) -> None:
     [{"tif": 7}, {"tif": -1}, {"flags": 64}, {"peg": 4}, {"self_trade": 6}, {"flags": 4}],
     ids=str,
 )
-def test_an_order_of_an_unknown_form_is_refused(venue: Venue, columns: dict[str, int]) -> None:
+def test_an_order_of_an_unknown_form_is_refused(venue: Venue, columns: dict[str, Any]) -> None:
     """RB-005"""
     assert venue.order(Side.BUY, 1, 100, **columns) == Code.COMMAND_MALFORMED
 
@@ -54,7 +56,7 @@ def test_the_first_of_several_reasons_decides(a_venue: MakeVenue) -> None:
     """RB-006"""
     venue = a_venue(phase=Phase.HALTED, price_low=50, price_high=150, pegs_max=0, rate_max=1)
     venue.now = 10
-    wrong = {"at": 200, "lots": 0, "tif": TimeInForce.GTD, "expire_ns": 5, "min_lots": 9, "flags": 64}
+    wrong: dict[str, Any] = {"at": 200, "lots": 0, "tif": TimeInForce.GTD, "expire_ns": 5, "min_lots": 9, "flags": 64}
     venue.kill(by="buyer")
     assert venue.order(Side.BUY, **wrong) == Code.KILLED
     venue.kill(by="buyer", revive=True)
@@ -190,7 +192,7 @@ def test_post_only_during_an_auction(a_venue: MakeVenue) -> None:
 
 
 @pytest.mark.parametrize("more", [{"market": True}, {"tif": TimeInForce.IOC}, {"tif": TimeInForce.FOK}], ids=str)
-def test_post_only_contradicts_taking(venue: Venue, more: dict[str, int]) -> None:
+def test_post_only_contradicts_taking(venue: Venue, more: dict[str, Any]) -> None:
     """RB-042"""
     assert venue.order(Side.BUY, 5, 100, post_only=True, **more) == Code.COMMAND_MALFORMED
 
@@ -238,7 +240,7 @@ def test_a_minimum_binds_on_entry_only(venue: Venue) -> None:
     ],
     ids=str,
 )
-def test_a_minimum_that_makes_no_sense_is_refused(venue: Venue, more: dict[str, int]) -> None:
+def test_a_minimum_that_makes_no_sense_is_refused(venue: Venue, more: dict[str, Any]) -> None:
     """RB-046"""
     assert venue.order(Side.BUY, 10, 100, **more) == Code.BAD_MINIMUM
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.matching.rulebook.conftest import MakeVenue
@@ -149,7 +151,7 @@ def test_pegs_are_parked_outside_continuous_trading(a_venue: MakeVenue, phase: P
     ],
     ids=str,
 )
-def test_pegs_that_could_take_are_refused(venue: Venue, more: dict[str, int]) -> None:
+def test_pegs_that_could_take_are_refused(venue: Venue, more: dict[str, Any]) -> None:
     """RB-056"""
     assert venue.order(Side.BUY, 1, 100, **more) == Code.BAD_PEG
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.matching.rulebook.conftest import MakeVenue
@@ -149,7 +151,7 @@ def test_a_stop_entered_in_an_auction_waits_for_continuous_trading(a_venue: Make
     ],
     ids=str,
 )
-def test_stops_that_make_no_sense_are_refused(a_venue: MakeVenue, more: dict[str, int], code: Code) -> None:
+def test_stops_that_make_no_sense_are_refused(a_venue: MakeVenue, more: dict[str, Any], code: Code) -> None:
     """RB-029"""
     venue = a_venue(price_max=1_000)
     assert venue.order(Side.BUY, 1, 100, **({"trigger": 100} | more)) == code

@@ -1,4 +1,4 @@
-"""The language in which the rulebook's tests speak to an engine: buy, sell, replace, wait, and look at what happened."""
+"""The language in which the rulebook's tests speak to an engine: buy, sell, replace, wait, look at what happened."""
 
 from __future__ import annotations
 
@@ -48,9 +48,7 @@ class Venue:
         reference: int = 0,
         **settings: Any,
     ) -> Venue:
-        self.engine.add_series(
-            number, Settings(**settings), phase=phase, last_trade=last_trade, reference=reference
-        )
+        self.engine.add_series(number, Settings(**settings), phase=phase, last_trade=last_trade, reference=reference)
         return self
 
     def party(self, name: str, *, owner: str = "", traits: int = 0, refuses: int = 0) -> int:
@@ -159,7 +157,7 @@ class Venue:
     @property
     def fills(self) -> list[tuple[int, int, int, int]]:
         """Maker, taker, price, lots."""
-        return [tuple(row[1:]) for row in self.rows.fills]
+        return [(row.maker, row.taker, row.price, row.lots) for row in self.rows.fills]
 
     @property
     def ended(self) -> list[tuple[int, int, Ending]]:
@@ -176,7 +174,7 @@ class Venue:
     @property
     def prevented(self) -> list[tuple[int, int, int, int]]:
         """Maker, taker, price, lots."""
-        return [tuple(row[1:]) for row in self.rows.prevented]
+        return [(row.maker, row.taker, row.price, row.lots) for row in self.rows.prevented]
 
     @property
     def skips(self) -> list[tuple[int, int, int]]:
