@@ -256,9 +256,7 @@ class ReferenceMarket:
         return order.number, order.lots, Code.OK, len(self.rows.fills)
 
     def _keeps_place(self, series: Series, order: Order) -> bool:
-        """Whether more lots leave the order where it is: nobody sees a waiting order, or only its hidden part grows."""
-        if order.number in series.stops or order.number in series.parked:
-            return True
+        """Whether more lots leave the order where it is, because only its hidden part grows."""
         return bool(order.display) and series.settings.iceberg_growth_keeps_place
 
     def _change(self, series: Series, order: Order, price: int, lots: int, *, moves: bool) -> None:

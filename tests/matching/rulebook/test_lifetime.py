@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from matching.rulebook_layout import FLAG_SYSTEM, Kind
 from tests.matching.rulebook.conftest import MakeVenue
 from tests.matching.rulebook.venue import Code, Ending, Peg, Phase, Side, TimeInForce, Venue
 
@@ -93,6 +94,17 @@ def test_what_falls_due_together_expires_in_order(venue: Venue) -> None:
     third = venue.buy(1, 102, tif=TimeInForce.GTD, expire_ns=10)
     venue.wait_until(30)
     assert [order for order, *_ in venue.ended] == [second, third, late]
+
+
+def test_one_command_expires_everything_that_is_due(venue: Venue) -> None:
+    """RB-076"""
+    late = venue.buy(1, 103, tif=TimeInForce.GTD, expire_ns=20)
+    early = venue.buy(1, 100, tif=TimeInForce.GTD, expire_ns=10)
+    venue.buy(1, 100, tif=TimeInForce.GTD, expire_ns=31)
+    venue.now = 30
+    venue.run(Kind.EXPIRE, series=1, flags=FLAG_SYSTEM)
+    assert [order for order, *_ in venue.ended] == [early, late]
+    assert (venue.rows.results[0].lots, venue.rows.results[0].fills) == (2, 2)
 
 
 def test_stops_and_parked_pegs_expire(venue: Venue) -> None:

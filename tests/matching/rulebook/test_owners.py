@@ -211,6 +211,20 @@ def test_at_most_256_makers_are_passed(venue: Venue, rivals: int, filled: bool) 
         assert (venue.fills, venue.ended) == ([], [(order, 3, Ending.TOO_MANY_SKIPS)])
 
 
+def test_lots_behind_too_many_passed_makers_do_not_count(venue: Venue) -> None:
+    """RB-118 RB-120"""
+    with_rivals(venue)
+    venue.sell(9, 99, display=2, by="a")
+    for _ in range(256):
+        venue.sell(1, 99, by="rival")
+    order = venue.buy(5, 99, by="picky", tif=TimeInForce.FOK)
+    assert sum(lots for *_, lots in venue.fills) == 5
+    venue.sell(1, 99, by="rival")
+    order = venue.buy(4, 99, by="picky", tif=TimeInForce.FOK)
+    assert sum(lots for *_, lots in venue.fills) == 0
+    assert venue.ended == [(order, 4, Ending.FOK)]
+
+
 def test_what_would_rest_behind_a_passed_order_is_canceled(venue: Venue) -> None:
     """RB-119"""
     with_rivals(venue)
@@ -260,6 +274,18 @@ def test_an_auction_gives_each_buyer_the_first_eligible_sellers(a_venue: MakeVen
     assert (row.lots, row.executed, row.prevented, row.skipped) == (10, 8, 0, 2)
     assert venue.ended == [(rival, 2, Ending.INELIGIBLE)]
     assert venue.bids == [(picky, 101, 2)]
+
+
+@pytest.mark.parametrize(("rivals", "executed"), [(256, 3), (257, 0)])
+def test_a_buyer_passes_at_most_256_sellers_in_an_auction(a_venue: MakeVenue, rivals: int, executed: int) -> None:
+    """RB-185 RB-150"""
+    venue = with_rivals(a_venue(phase=Phase.OPENING_AUCTION))
+    venue.buy(3, 100, by="picky")
+    for _ in range(rivals):
+        venue.sell(1, 99, by="rival")
+    venue.sell(3, 99, by="a")
+    row = venue.uncross(reference=100)
+    assert (row.lots, row.executed, row.skipped) == (3, executed, 3 - executed)
 
 
 def test_of_two_that_still_cross_the_newer_goes(a_venue: MakeVenue) -> None:

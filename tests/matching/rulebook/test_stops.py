@@ -77,6 +77,17 @@ def test_every_trade_counts_not_only_the_last(a_venue: MakeVenue) -> None:
     assert venue.triggered == [(seller, 104)]
 
 
+def test_the_highest_trade_counts_while_the_price_falls(a_venue: MakeVenue) -> None:
+    """RB-022"""
+    venue = a_venue(last_trade=98)
+    buyer = venue.buy(1, 50, trigger=99, by="stop")
+    venue.buy(1, 100, by="a")
+    venue.buy(1, 96, by="b")
+    venue.sell(2, 96)
+    assert [price for _, _, price, _ in venue.fills] == [100, 96]
+    assert venue.triggered == [(buyer, 96)]
+
+
 def test_stops_wait_for_the_end_of_the_order_that_hit_them(a_venue: MakeVenue) -> None:
     """RB-023"""
     venue = a_venue(last_trade=90)
@@ -138,6 +149,25 @@ def test_a_stop_entered_in_an_auction_waits_for_continuous_trading(a_venue: Make
     assert venue.uncross().price == 97
     assert venue.triggered == [(through, 97)]
     assert venue.pending == [waits]
+
+
+def test_a_stop_that_was_entered_through_the_market_runs_though_the_auction_trades_nothing(a_venue: MakeVenue) -> None:
+    """RB-028"""
+    venue = a_venue(phase=Phase.OPENING_AUCTION, last_trade=100)
+    buyer = venue.buy(1, 90, trigger=95, by="a")
+    waits = venue.buy(1, 90, trigger=101, by="b")
+    assert venue.uncross().lots == 0
+    assert (venue.triggered, venue.pending) == ([(buyer, 100)], [waits])
+
+
+def test_a_triggered_stop_limit_is_a_limit_order_like_any_other(a_venue: MakeVenue) -> None:
+    """RB-020 RB-090"""
+    venue = a_venue(last_trade=100, stop_already_through_runs=False)
+    stop = venue.buy(1, 90, trigger=105, by="a")
+    trade(venue, 105)
+    assert venue.bids == [(stop, 90, 1)]
+    assert venue.replace(stop, by="a", at=95) == Code.OK
+    assert venue.bids == [(stop, 95, 1)]
 
 
 @pytest.mark.parametrize(
