@@ -16,10 +16,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from matching.reference_settings import Settings
+from matching.reference_settings import BPS, Settings
 from matching.rulebook_layout import HIGHEST, LOWEST, NO_PRICE, AuctionSteps
-
-BPS = 10_000
 
 Interest = tuple[int, int]
 """Worst price and lots of an order; HIGHEST or LOWEST where it takes any price."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matching.layout import Side
 from matching.reference_orders import Order, Series, worst_price
-from matching.reference_rows import Command
+from matching.reference_rows import PLAIN, Command
 from matching.reference_settings import Settings
 from matching.reference_taking import reach
 from matching.rulebook_layout import (
@@ -22,6 +22,7 @@ from matching.rulebook_layout import (
 )
 
 KNOWN_FLAGS = FLAG_MARKET | FLAG_PRIMARY | FLAG_POST_ONLY | FLAG_TERMS
+TIMES_IN_FORCE, PEGS, SELF_TRADES = frozenset(TimeInForce), frozenset(Peg), frozenset(SelfTrade)
 AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK)
 AUCTION_ONLY = (TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE)
 TAKES_PART = {
@@ -65,10 +66,10 @@ def _shape(command: Command) -> Code:
     terms = command.terms
     known = (
         command.side in (Side.BUY, Side.SELL)
-        and command.tif in list(TimeInForce)
+        and command.tif in TIMES_IN_FORCE
         and not command.flags & ~KNOWN_FLAGS
-        and terms.peg in list(Peg)
-        and terms.self_trade in list(SelfTrade)
+        and terms.peg in PEGS
+        and terms.self_trade in SELF_TRADES
     )
     is_market = bool(command.flags & FLAG_MARKET)
     is_post_only = bool(command.flags & FLAG_POST_ONLY)
@@ -82,13 +83,16 @@ def size_refusal(rules: Settings, price: int, lots: int, *, is_open_ended: bool)
         return Code.PRICE_OUT_OF_RANGE
     if not 1 <= lots <= rules.lots_max:
         return Code.LOTS_OUT_OF_RANGE
-    if rules.value_max and not is_open_ended and price * lots > rules.value_max:
+    # The quotient says the same as the product, which may not fit in 63 bits.
+    if rules.value_max and not is_open_ended and price > rules.value_max // lots:
         return Code.NOTIONAL_TOO_LARGE
     return Code.OK
 
 
 def _terms(command: Command, rules: Settings) -> Code:
     terms, lots = command.terms, command.lots
+    if terms == PLAIN:
+        return Code.OK
     is_market = bool(command.flags & FLAG_MARKET)
     at_once = command.tif in AT_ONCE
     auction_only = command.tif in AUCTION_ONLY

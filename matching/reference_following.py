@@ -47,6 +47,7 @@ def reprice(series: Series, peg: Order, *, entering: bool = False) -> None:
         series.rest(peg)
     else:
         series.sides[peg.side].leave(peg)
+        peg.shown = 0
         series.thin.pop(peg.number, None)
         series.parked.add(peg.number)
     series.rows.repricings.append(Repricing(series.rows.command, peg.number, price))

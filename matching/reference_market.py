@@ -7,7 +7,7 @@ knows orders, owners and time, and no money. `docs/reference/rulebook.md` says e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from matching.layout import Side
 from matching.reference_auction import Certificate
@@ -87,7 +87,7 @@ class ReferenceMarket:
             answer = (0, 0, answer, 0)
         order, lots, code, count = answer
         rows.results.append(Result(command.command, order, lots, code, count))
-        return replace(rows)
+        return rows.taken()
 
     def indicative(self, series: int, *, reference: int = 0) -> Certificate:
         """The price at which an auction of the series would uncross now; `reference` stands in for the series' own."""

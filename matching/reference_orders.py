@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 
 from matching.layout import Side
 from matching.reference_rows import Ended, Fill, Place, Rows
-from matching.reference_settings import Settings
+from matching.reference_settings import PPM, Settings
 from matching.rulebook_layout import CALLS, FLAG_MARKET, FLAG_POST_ONLY, HIGHEST, LOWEST, Ending, Phase, TimeInForce
-
-PPM = 1_000_000
 
 
 @dataclass(slots=True)

@@ -172,8 +172,24 @@ class Rows:
     def begin(self, command: int) -> None:
         """Empty every section for the next command."""
         self.command = command
-        for section in SECTIONS:
-            setattr(self, section, [])
+        self.results, self.fills, self.endings = [], [], []
+        self.triggers, self.repricings, self.prevented = [], [], []
+        self.skips, self.phases, self.uncrosses = [], [], []
+
+    def taken(self) -> Rows:
+        """These rows, for somebody who keeps them while the next command runs."""
+        return Rows(
+            self.command,
+            self.results,
+            self.fills,
+            self.endings,
+            self.triggers,
+            self.repricings,
+            self.prevented,
+            self.skips,
+            self.phases,
+            self.uncrosses,
+        )
 
     def join(self, later: Rows) -> None:
         """Put another command's rows behind these."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from matching.rulebook_layout import HIGHEST, AuctionSteps, BandBreach, MarketRemainder, SelfTrade
+from matching.rulebook_layout import AuctionSteps, BandBreach, MarketRemainder, SelfTrade
+
+PPM = 1_000_000
+BPS = 10_000
+CEILING = 1 << 40
+"""No series has a greater price or quantity, so price × (10^6 + ppm) and sums of lots fit in 63 bits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Limits, bands and chosen rules of one series. Prices are ticks, a band's bounds are inside, 0 is no limit."""
 
-    price_max: int = HIGHEST - 1
-    lots_max: int = 1 << 40
+    price_max: int = CEILING
+    lots_max: int = CEILING
     value_max: int = 0
     """Greatest price × lots of an order."""
     stops_max: int = 1024
@@ -51,3 +56,8 @@ class Settings:
     auction_market_orders: bool = True
     auction_market_rests: bool = False
     """Whether a market order that an auction did not fill becomes a limit order at the auction's price."""
+
+    def __post_init__(self) -> None:
+        assert 1 <= self.price_max <= CEILING and 1 <= self.lots_max <= CEILING, self
+        assert 0 <= self.trade_ppm <= PPM and 0 <= self.auction_pressure_cap_bps <= BPS, self
+        assert self.self_trade != SelfTrade.SERIES, self

@@ -19,6 +19,8 @@ from matching.rulebook_layout import (
 )
 
 STOPS_AT_OWN = (SelfTrade.CANCEL_NEWEST, SelfTrade.CANCEL_BOTH)
+UNBOUND = (LOWEST, HIGHEST)
+"""Where nothing limits execution prices."""
 WHOLE = (BandBreach.REJECT, BandBreach.VOLATILITY_AUCTION)
 """A breach anywhere keeps the whole order from trading."""
 
@@ -91,7 +93,7 @@ def take(series: Series, taker: Order) -> None:
     if need and reach(series, taker, through_band=rule in WHOLE).lots < need:
         series.end(taker, Ending.FOK if taker.tif == TimeInForce.FOK else Ending.MINIMUM)
         return
-    if rule in WHOLE and reach(series, taker, through_band=False).breach:
+    if rule in WHOLE and series.trade_band() != UNBOUND and reach(series, taker, through_band=False).breach:
         if rule == BandBreach.VOLATILITY_AUCTION and taker.rests:
             series.rest(taker)
             interrupt(series)

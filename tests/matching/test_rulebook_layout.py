@@ -21,6 +21,7 @@ from matching.reference_rows import (
     Trigger,
     Uncross,
 )
+from matching.reference_settings import Settings
 
 IN_USE: list[type[IntEnum]] = [layout.Kind, layout.TimeInForce, layout.Phase, layout.Code, layout.Ending]
 
@@ -77,3 +78,21 @@ def test_records_are_signed_and_without_gaps() -> None:
         assert record.itemsize == sum(field.itemsize for field in formats)
         assert record.itemsize % 8 == 0
     assert rulebook_layout.ORDER_TERMS.itemsize == 72
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"price_max": 0},
+        {"price_max": (1 << 40) + 1},
+        {"lots_max": 0},
+        {"lots_max": (1 << 40) + 1},
+        {"trade_ppm": 1_000_001},
+        {"auction_pressure_cap_bps": 10_001},
+        {"self_trade": rulebook_layout.SelfTrade.SERIES},
+    ],
+    ids=str,
+)
+def test_settings_that_could_overflow_are_our_mistake(wrong: dict[str, Any]) -> None:
+    with pytest.raises(AssertionError):
+        Settings(**wrong)

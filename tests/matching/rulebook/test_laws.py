@@ -44,6 +44,27 @@ RULES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+MODES = st.sampled_from(SelfTrade)
+LASTING = st.sampled_from([TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD])
+GROUPS = st.sampled_from([0, 0, 1, 2])
+SHAPES: list[st.SearchStrategy[dict[str, Any]]] = [
+    st.fixed_dictionaries({"tif": LASTING, "oco": GROUPS, "self_trade": MODES}),
+    st.fixed_dictionaries({"display": st.integers(1, 4), "refresh_below": st.sampled_from([0, 1, 2]), "oco": GROUPS}),
+    st.fixed_dictionaries({"tif": st.sampled_from([TimeInForce.IOC, TimeInForce.FOK]), "self_trade": MODES}),
+    st.fixed_dictionaries({"min_lots": st.integers(1, 6)}),
+    st.fixed_dictionaries({"post_only": st.just(True)}),
+    st.fixed_dictionaries({"tif": st.sampled_from([TimeInForce.AT_OPEN, TimeInForce.AT_CLOSE])}),
+    st.fixed_dictionaries({"at": st.none() | PRICE, "market": st.just(True), "self_trade": MODES}),
+    st.fixed_dictionaries({"trigger": PRICE, "market": st.booleans(), "tif": LASTING, "oco": GROUPS}),
+    st.fixed_dictionaries({"trigger": PRICE, "tif": st.sampled_from([TimeInForce.IOC, TimeInForce.FOK])}),
+    st.fixed_dictionaries(
+        {"peg": st.sampled_from([Peg.BID, Peg.MID]), "offset": st.integers(1, 3), "at": st.none() | PRICE},
+        optional={"display": st.integers(1, 3), "oco": GROUPS, "tif": LASTING},
+    ),
+]
+"""Orders of every type, most of them of a form that is accepted."""
+
+
 class Market(RuleBasedStateMachine):
     """Random commands of every kind against one engine; the laws are looked at after each."""
 
@@ -72,35 +93,14 @@ class Market(RuleBasedStateMachine):
         for _, after in self.venue.phases:
             self.phase = after
 
-    @rule(
-        side=st.sampled_from(Side),
-        lots=LOTS,
-        at=PRICE | st.none(),
-        by=st.sampled_from(PARTIES),
-        tif=st.sampled_from([*TimeInForce, TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTC]),
-        post_only=st.sampled_from([False, False, False, True]),
-        market=st.sampled_from([False, False, False, True]),
-        terms=st.fixed_dictionaries(
-            {},
-            optional={
-                "trigger": PRICE,
-                "display": st.integers(1, 4),
-                "min_lots": st.integers(1, 5),
-                "oco": st.integers(1, 2),
-                "self_trade": st.sampled_from(SelfTrade),
-                "peg": st.sampled_from(Peg),
-                "offset": st.integers(0, 3),
-                "expire_ns": st.integers(1, 40),
-            },
-        ),
-    )
-    def enter(self, by: str, lots: int, **more: Any) -> None:
-        terms = more.pop("terms")
-        if terms.get("peg", 0) == Peg.NONE:
-            terms.pop("offset", None)
-        if more["tif"] != TimeInForce.GTD:
-            terms.pop("expire_ns", None)
-        code = self.venue.order(more.pop("side"), lots, more.pop("at"), by=by, **more, **terms)
+    @rule(side=st.sampled_from(Side), lots=LOTS, at=PRICE, by=st.sampled_from(PARTIES), shape=st.one_of(SHAPES))
+    def enter(self, side: Side, lots: int, at: int, by: str, shape: dict[str, Any]) -> None:
+        columns: dict[str, Any] = {"at": at, "by": by} | shape
+        if columns.get("tif") == TimeInForce.GTD:
+            columns["expire_ns"] = self.venue.now + 5
+        if columns.get("peg") == Peg.BID and side == Side.SELL:
+            columns["peg"] = Peg.ASK
+        code = self.venue.order(side, lots, columns.pop("at"), **columns)
         if code == Code.OK:
             order = self.venue.rows.results[0].order
             self.accepted[order] = lots

@@ -98,6 +98,9 @@ def test_a_peg_without_a_reference_is_parked_and_comes_back(venue: Venue) -> Non
     assert venue.repriced == [(peg, 40)]
     venue.cancel(plain, by="buyer")
     assert venue.repriced == [(peg, 0)]
+    found = venue.find(peg)
+    assert found is not None
+    assert (found.shown, found.lots) == (0, 5)
     venue.buy(1, 10)
     assert venue.parked == [peg]
     venue.buy(1, 11)

@@ -93,7 +93,7 @@ def test_a_kill_switch_ends_and_refuses(venue: Venue, scope: dict[str, Any], sur
     assert venue.order(Side.BUY, 1, 90, by="a") == Code.OK
 
 
-def test_replaces_are_refused_and_cancels_are_not(venue: Venue) -> None:
+def test_a_kill_switch_leaves_others_alone(venue: Venue) -> None:
     """RB-172 RB-173"""
     order = venue.buy(5, 100, by="a")
     venue.list_series(2)
