@@ -25,7 +25,7 @@ from tests.conformance.engine import ENGINES
 from tests.matching.rulebook.venue import Code, Ending, Peg, Phase, SelfTrade, Side, TimeInForce, Venue
 
 PARTIES = ("a", "b", "c", "d")
-PRICE = st.integers(90, 110)
+PRICE = st.integers(96, 104)
 LOTS = st.integers(1, 12)
 RULES: dict[str, st.SearchStrategy[Any]] = {
     "band_breach": st.sampled_from(BandBreach),
@@ -38,8 +38,8 @@ RULES: dict[str, st.SearchStrategy[Any]] = {
     "auction_steps": st.sampled_from(AuctionSteps),
     "auction_every_tick": st.booleans(),
     "auction_market_rests": st.booleans(),
-    "trade_low": st.sampled_from([0, 96]),
-    "trade_high": st.sampled_from([0, 104]),
+    "trade_low": st.sampled_from([0, 98]),
+    "trade_high": st.sampled_from([0, 102]),
     "trade_ppm": st.sampled_from([0, 40_000]),
 }
 
@@ -62,6 +62,7 @@ SHAPES: list[st.SearchStrategy[dict[str, Any]]] = [
         optional={"display": st.integers(1, 3), "oco": GROUPS, "tif": LASTING},
     ),
 ]
+ANY_SHAPE: st.SearchStrategy[dict[str, Any]] = st.just({}) | st.one_of(SHAPES)
 """Orders of every type, most of them of a form that is accepted."""
 
 
@@ -93,8 +94,16 @@ class Market(RuleBasedStateMachine):
         for _, after in self.venue.phases:
             self.phase = after
 
-    @rule(side=st.sampled_from(Side), lots=LOTS, at=PRICE, by=st.sampled_from(PARTIES), shape=st.one_of(SHAPES))
-    def enter(self, side: Side, lots: int, at: int, by: str, shape: dict[str, Any]) -> None:
+    @rule(
+        orders=st.lists(st.tuples(st.sampled_from(Side), LOTS, PRICE, st.sampled_from(PARTIES), ANY_SHAPE), min_size=3)
+    )
+    def enter(self, orders: list[tuple[Side, int, int, str, dict[str, Any]]]) -> None:
+        for order in orders:
+            self.enter_one(*order)
+            self.the_book_is_not_crossed_in_continuous_trading()
+            self.conflicts_are_respected()
+
+    def enter_one(self, side: Side, lots: int, at: int, by: str, shape: dict[str, Any]) -> None:
         columns: dict[str, Any] = {"at": at, "by": by} | shape
         if columns.get("tif") == TimeInForce.GTD:
             columns["expire_ns"] = self.venue.now + 5
