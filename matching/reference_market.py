@@ -26,6 +26,7 @@ from matching.reference_settings import Settings
 from matching.reference_taking import take
 from matching.reference_uncross import end_auction_orders, indicative, uncross
 from matching.rulebook_layout import (
+    DEADMAN_NS_MAX,
     FLAG_SIDE,
     FLAG_SYSTEM,
     HIGHEST,
@@ -229,8 +230,9 @@ class ReferenceMarket:
         lots = order.lots if command.lots == KEEP else command.lots - order.filled
         if command.lots < KEEP:
             return Code.LOTS_OUT_OF_RANGE
-        if command.terms.expire_ns and command.terms.expire_ns <= command.at_ns:
-            return Code.ALREADY_EXPIRED
+        code = _new_expiry_refusal(order, command)
+        if code:
+            return code
         if lots <= 0:
             if not rules.replace_to_filled_cancels:
                 return Code.BELOW_FILLED
@@ -239,6 +241,8 @@ class ReferenceMarket:
             return order.number, 0, Code.OK, 0
         is_open_ended = price in (HIGHEST, LOWEST) and (order.is_market or order.peg != 0)
         code = size_refusal(rules, price, order.filled + lots, is_open_ended=is_open_ended)
+        if not code and lots < order.min_lots:
+            code = Code.BAD_MINIMUM
         if not code and price != order.limit:
             code = band_refusal(rules, price, is_open_ended=is_open_ended)
         if code:
@@ -345,7 +349,7 @@ class ReferenceMarket:
         account = self.accounts.get(command.account)
         if account is None:
             return Code.UNKNOWN_PARTY
-        if command.lots < 0:
+        if not 0 <= command.lots <= DEADMAN_NS_MAX:
             return Code.COMMAND_MALFORMED
         account.deadman_due_ns = command.at_ns + command.lots if command.lots else 0
         return 0, 0, Code.OK, 0
@@ -388,6 +392,8 @@ class ReferenceMarket:
             return Code.COMMAND_MALFORMED
         if series.phase == Phase.ENDED:
             return Code.SERIES_ENDED
+        if not 0 <= command.price <= series.settings.price_max:
+            return Code.PRICE_OUT_OF_RANGE
         if command.target == Phase.CONTINUOUS and series.is_crossed():
             return Code.BOOK_CROSSED
         series.reference = command.price or series.reference
@@ -403,6 +409,8 @@ class ReferenceMarket:
             return Code.COMMAND_MALFORMED
         if not series.collects:
             return Code.PHASE_NOT_ALLOWED
+        if not 0 <= command.price <= series.settings.price_max:
+            return Code.PRICE_OUT_OF_RANGE
         series.reference = command.price or series.reference
         uncross(series)
         self._enter(series, Phase(after))
@@ -425,6 +433,14 @@ class ReferenceMarket:
             series.traded_low = min(series.traded_low or series.last_trade, series.last_trade)
             series.traded_high = max(series.traded_high, series.last_trade)
         settle(series)
+
+
+def _new_expiry_refusal(order: Order, command: Command) -> Code:
+    """Whether a replace may give the order its expiry; orders for this moment or for an auction have none."""
+    expire_ns = command.terms.expire_ns
+    if expire_ns and order.tif not in (TimeInForce.GTC, TimeInForce.DAY, TimeInForce.GTD):
+        return Code.BAD_EXPIRY
+    return Code.ALREADY_EXPIRED if expire_ns and expire_ns <= command.at_ns else Code.OK
 
 
 def _moved_refusal(series: Series, order: Order, price: int, lots: int) -> Code:

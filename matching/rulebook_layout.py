@@ -22,6 +22,8 @@ KEEP = -1
 SKIPS_MAX = 256
 """One taking order passes at most this many makers that it may not trade with; the next one cancels its rest."""
 GROUP_LEGS_MAX = 4
+DEADMAN_NS_MAX = 86_400_000_000_000
+"""A dead-man's switch waits for a day at most."""
 
 
 class Kind(IntEnum):

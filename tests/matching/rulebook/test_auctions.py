@@ -268,6 +268,21 @@ def test_an_iceberg_refreshes_behind_after_the_uncrossing(a_venue: MakeVenue) ->
     assert venue.bids == [(plain, 100, 3), (iceberg, 100, 2)]
 
 
+def test_several_icebergs_refresh_in_their_priority(a_venue: MakeVenue) -> None:
+    """RB-147 RB-152"""
+    venue = a_venue(phase=Phase.OPENING_AUCTION)
+    first, plain, second = (venue.buy(5, 100, display=shown, by=by) for shown, by in ((2, "a"), (0, "b"), (3, "c")))
+    venue.sell(8, 100)
+    venue.uncross()
+    assert [(buy, lots) for buy, _, _, lots in venue.fills] == [(first, 2), (plain, 5), (second, 1)]
+    assert venue.bids == [(second, 100, 2), (first, 100, 2)]
+    venue.enter(Phase.CLOSING_AUCTION)
+    venue.sell(4, 100)
+    venue.uncross()
+    assert [(buy, lots) for buy, _, _, lots in venue.fills] == [(second, 2), (first, 2)]
+    assert venue.bids == [(second, 100, 2), (first, 100, 1)]
+
+
 def test_the_rest_of_a_market_order(a_venue: MakeVenue) -> None:
     """RB-153"""
     venue = a_venue(phase=Phase.OPENING_AUCTION)
@@ -296,6 +311,15 @@ def test_pegs_come_back_and_then_stops_run(a_venue: MakeVenue) -> None:
     assert venue.fills == [(buy, sell, 100, 4), (buy, stop, 100, 1), (peg, stop, 99, 1)]
     assert venue.repriced[1:] == [(peg, 97)]
     assert venue.bids == [(below, 98, 1), (peg, 97, 1)]
+
+
+@pytest.mark.parametrize("reference", [-1, 1_001])
+def test_a_reference_is_a_price(a_venue: MakeVenue, reference: int) -> None:
+    """RB-187"""
+    venue = a_venue(phase=Phase.OPENING_AUCTION, price_max=1_000)
+    assert venue.enter(Phase.CLOSING_AUCTION, reference=reference) == Code.PRICE_OUT_OF_RANGE
+    assert venue.run(16, series=1, price=reference).code == Code.PRICE_OUT_OF_RANGE
+    assert (venue.phases, venue.indicative().reference) == ([], 0)
 
 
 @pytest.mark.parametrize("phase", [Phase.CONTINUOUS, Phase.HALTED, Phase.CLOSED, Phase.ENDED])

@@ -125,6 +125,22 @@ def test_a_new_expiry(venue: Venue) -> None:
     assert venue.ended == [(order, 5, Ending.EXPIRED)]
 
 
+def test_an_order_without_an_expiry_gets_none(a_venue: MakeVenue) -> None:
+    """RB-094"""
+    venue = a_venue(phase=Phase.OPENING_AUCTION)
+    only = venue.buy(5, 100, tif=TimeInForce.AT_OPEN)
+    stop = venue.buy(5, 100, trigger=200, tif=TimeInForce.IOC)
+    for order in (only, stop):
+        assert venue.replace(order, by="buyer", expire_ns=40) == Code.BAD_EXPIRY
+
+
+def test_a_waiting_stop_keeps_room_for_its_minimum(venue: Venue) -> None:
+    """RB-188"""
+    stop = venue.buy(5, 100, trigger=200, min_lots=3)
+    assert venue.replace(stop, by="buyer", lots=2) == Code.BAD_MINIMUM
+    assert venue.replace(stop, by="buyer", lots=3) == Code.OK
+
+
 def test_growth_of_an_iceberg(a_venue: MakeVenue) -> None:
     """RB-095"""
     venue = a_venue()

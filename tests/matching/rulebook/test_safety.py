@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from matching.rulebook_layout import DEADMAN_NS_MAX
 from tests.matching.rulebook.conftest import MakeVenue
 from tests.matching.rulebook.venue import Code, Ending, Peg, Phase, Side, Venue
 
@@ -137,7 +138,7 @@ def test_a_dead_mans_switch_ends_the_orders_of_its_account(venue: Venue) -> None
 
 
 def test_a_request_restarts_the_switch_and_zero_turns_it_off(venue: Venue) -> None:
-    """RB-175"""
+    """RB-175 RB-186"""
     order = venue.buy(5, 100, by="a")
     venue.deadman("a", 60)
     venue.wait_until(50)
@@ -148,6 +149,8 @@ def test_a_request_restarts_the_switch_and_zero_turns_it_off(venue: Venue) -> No
     venue.wait_until(10**12)
     assert venue.lots(order) == 5
     assert venue.deadman("a", -1) == Code.COMMAND_MALFORMED
+    assert venue.deadman("a", DEADMAN_NS_MAX + 1) == Code.COMMAND_MALFORMED
+    assert venue.deadman("a", DEADMAN_NS_MAX) == Code.OK
     assert venue.run(12, account=99).code == Code.UNKNOWN_PARTY
 
 
