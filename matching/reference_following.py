@@ -48,7 +48,6 @@ def reprice(series: Series, peg: Order, *, entering: bool = False) -> None:
     else:
         series.sides[peg.side].leave(peg)
         peg.shown = 0
-        series.thin.pop(peg.number, None)
         series.parked.add(peg.number)
     series.rows.repricings.append(Repricing(series.rows.command, peg.number, price))
 

@@ -276,7 +276,6 @@ class ReferenceMarket:
             order.price = price
         elif moves:
             series.withdraw(order)
-            series.thin.pop(order.number, None)
             order.price = price
             if series.phase == Phase.CONTINUOUS:
                 take(series, order)

@@ -150,6 +150,17 @@ def test_partial_then_auction(a_venue: MakeVenue) -> None:
     assert venue.asks == [(outside, 106, 2)]
 
 
+def test_an_iceberg_that_is_interrupted_shows_its_first_peak(a_venue: MakeVenue) -> None:
+    """RB-163 RB-035 RB-036"""
+    for is_full, shown in ((True, 4), (False, 3)):
+        rule = BandBreach.PARTIAL_THEN_AUCTION
+        venue = a_venue(trade_high=105, band_breach=rule, iceberg_first_peak_full=is_full)
+        venue.sell(1, 105)
+        venue.sell(1, 106)
+        order = venue.buy(9, 106, display=4)
+        assert venue.bids == [(order, 106, shown)]
+
+
 @pytest.mark.parametrize("breach", list(BandBreach))
 def test_a_fok_that_cannot_be_filled_is_just_that(a_venue: MakeVenue, breach: BandBreach) -> None:
     """RB-164"""

@@ -149,6 +149,15 @@ def test_auction_only_orders_do_not_outlive_the_auction(a_venue: MakeVenue) -> N
     assert venue.ended == [(part, 2, Ending.AUCTION_OVER), (low, 5, Ending.AUCTION_OVER)]
 
 
+def test_a_market_order_for_the_auction_only_ends_as_that(a_venue: MakeVenue) -> None:
+    """RB-080 RB-153"""
+    venue = a_venue(phase=Phase.CLOSING_AUCTION, auction_market_rests=True)
+    order = venue.buy(5, tif=TimeInForce.AT_CLOSE)
+    venue.sell(3, 100)
+    venue.uncross()
+    assert venue.ended == [(order, 2, Ending.AUCTION_OVER)]
+
+
 @pytest.mark.parametrize("phase", CALLS)
 @pytest.mark.parametrize("tif", [TimeInForce.IOC, TimeInForce.FOK])
 def test_ioc_and_fok_do_not_enter_an_auction(a_venue: MakeVenue, phase: Phase, tif: TimeInForce) -> None:

@@ -156,8 +156,10 @@ def test_a_stop_that_was_entered_through_the_market_runs_though_the_auction_trad
     venue = a_venue(phase=Phase.OPENING_AUCTION, last_trade=100)
     buyer = venue.buy(1, 90, trigger=95, by="a")
     waits = venue.buy(1, 90, trigger=101, by="b")
+    seller, below = venue.sell(1, 110, trigger=100, by="c"), venue.sell(1, 110, trigger=99, by="d")
     assert venue.uncross().lots == 0
-    assert (venue.triggered, venue.pending) == ([(buyer, 100)], [waits])
+    assert venue.triggered == [(buyer, 100), (seller, 100)]
+    assert venue.pending == [waits, below]
 
 
 def test_a_triggered_stop_limit_is_a_limit_order_like_any_other(a_venue: MakeVenue) -> None:
