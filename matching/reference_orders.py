@@ -208,7 +208,7 @@ class Series:
         self.orders[order.number] = self.open_orders[order.number] = order
         self.accounts[order.account].orders[order.number] = order
         if order.oco:
-            self.groups.setdefault((order.account, order.oco), {})[order.number] = order
+            self.groups.setdefault(group_of(order), {})[order.number] = order
 
     def rest(self, order: Order, *, traded: int = 0) -> None:
         """Join the tail of a level. An iceberg that traded `traded` lots on its way shows its first peak."""
@@ -260,7 +260,7 @@ class Series:
         """Dissolve the order's group; returns the legs it leaves behind."""
         if not order.oco:
             return []
-        legs = self.groups.pop((order.account, order.oco), {})
+        legs = self.groups.pop(group_of(order), {})
         for leg in legs.values():
             leg.oco = 0
         legs.pop(order.number, None)
@@ -305,6 +305,11 @@ class Series:
 def worst_price(side: Side) -> int:
     """The price of an order that names none."""
     return HIGHEST if side == Side.BUY else LOWEST
+
+
+def group_of(order: Order) -> tuple[int, int]:
+    """The group of an order, among all of its series; `oco` 0 is none."""
+    return order.account, order.oco
 
 
 def opposed(series: Series, one: Order, two: Order) -> bool:

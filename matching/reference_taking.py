@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from matching.reference_orders import Order, Series, opposed
+from matching.reference_orders import Order, Series, group_of, opposed
 from matching.reference_rows import PhaseChange, Prevented, Skip
 from matching.rulebook_layout import (
     HIGHEST,
@@ -43,46 +43,49 @@ class Reach:
 def reach(series: Series, taker: Order, *, through_band: bool) -> Reach:
     """Look along the way of an order. A price outside the band ends the way, unless it is looked at `through_band`.
 
-    Where something at a price stops the order, hidden lots of that price do not count: they would queue behind it.
+    Where something at a price stops the order, hidden lots of that price do not count: they would queue behind it. Of
+    the legs of a group only the first on the way counts, because its trade would end the others.
     """
     mode = mode_of(series, taker)
     low, high = series.trade_band()
     left, found, skips, breach = taker.lots, 0, 0, False
+    gone: set[tuple[int, int]] = set()
     for price, level in series.other(taker).best_first():
         if not taker.reaches(price) or left <= 0:
             break
         outside = not low <= price <= high
-        stopper = _stopper(series, taker, mode, level, skips)
+        shown = whole = 0
         for maker in level.values():
-            if maker is stopper or left <= 0:
+            if shown >= left:
                 break
+            if (maker.oco and group_of(maker) in gone) or _is_own_leg(taker, maker, mode):
+                continue
             if maker.owner == taker.owner and mode != SelfTrade.ALLOW:
-                left -= min(left, maker.lots) if mode == SelfTrade.DECREMENT else 0
+                if mode in STOPS_AT_OWN:
+                    return Reach(found + shown, breach)
+                if mode == SelfTrade.DECREMENT:
+                    if maker.lots <= left - shown:
+                        gone.add(group_of(maker))
+                    left -= min(left - shown, maker.lots)
             elif opposed(series, taker, maker):
                 skips += 1
+                if skips > SKIPS_MAX:
+                    return Reach(found + shown, breach)
             elif outside and not through_band:
                 return Reach(found, breach=True)
             else:
                 breach |= outside
-                lots = min(left, maker.shown if stopper else maker.lots)
-                found += lots
-                left -= lots
-        if stopper:
-            break
+                shown += maker.shown
+                whole += maker.lots
+                gone |= {group_of(maker), group_of(taker)}
+        found += min(left, whole)
+        left -= min(left, whole)
     return Reach(found, breach)
 
 
-def _stopper(series: Series, taker: Order, mode: SelfTrade, level: dict[int, Order], skips: int) -> Order | None:
-    """The order of a level that would end the way of the taking order."""
-    for maker in level.values():
-        if maker.owner == taker.owner and mode != SelfTrade.ALLOW:
-            if mode in STOPS_AT_OWN:
-                return maker
-        elif opposed(series, taker, maker):
-            skips += 1
-            if skips > SKIPS_MAX:
-                return maker
-    return None
+def _is_own_leg(taker: Order, maker: Order, mode: SelfTrade) -> bool:
+    """Whether both are legs of one group where an owner may trade with itself: then the taker ends the other leg."""
+    return mode == SelfTrade.ALLOW and taker.oco != 0 and group_of(taker) == group_of(maker)
 
 
 def take(series: Series, taker: Order) -> None:
@@ -179,7 +182,9 @@ class Walk:
         mode = mode_of(series, taker)
         low, high = series.trade_band()
         while taker.open and taker.lots and (maker := self._next_maker()) is not None:
-            if maker.owner == taker.owner and mode != SelfTrade.ALLOW:
+            if _is_own_leg(taker, maker, mode):
+                series.executes(taker)
+            elif maker.owner == taker.owner and mode != SelfTrade.ALLOW:
                 self._prevent(maker, mode)
             elif opposed(series, taker, maker):
                 self._skip(maker)

@@ -293,6 +293,8 @@ class Laws:
             self.filled[row.maker] += row.lots
             self.filled[row.taker] += row.lots
             self._pair(row.maker, row.taker)
+        if command.kind == Kind.NEW and result.code == Code.OK and not command.terms.trigger:
+            self._on_entry(command, self.filled[result.order])
         for ended in rows.endings:
             assert ended.lots > 0
             assert ended.reason in list(Ending)
@@ -300,6 +302,13 @@ class Laws:
         for change in rows.phases:
             assert self.phase[change.series] == change.before != change.after
             self.phase[change.series] = Phase(change.after)
+
+    @staticmethod
+    def _on_entry(command: Command, filled: int) -> None:
+        """FOK and minimum quantity are kept to the lot, whoever stands in the way."""
+        if command.tif == TimeInForce.FOK:
+            assert filled in (0, command.lots)
+        assert filled == 0 or filled >= command.terms.min_lots
 
     def _pair(self, one: int, two: int) -> None:
         """Two orders that traded with each other may do so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.matching.rulebook.conftest import MakeVenue
-from tests.matching.rulebook.venue import Code, Ending, Peg, Phase, Side, TimeInForce, Venue
+from tests.matching.rulebook.venue import Code, Ending, Peg, Phase, SelfTrade, Side, TimeInForce, Venue
 
 
 def test_a_partial_execution_ends_the_other_leg(a_venue: MakeVenue) -> None:
@@ -137,3 +137,26 @@ def test_a_peg_can_be_a_leg(venue: Venue) -> None:
     venue.sell(2, 99)
     assert venue.ended == [(limit, 5, Ending.OCO)]
     assert venue.lots(peg) == 4
+
+
+def test_of_a_group_only_the_first_leg_on_the_way_counts(venue: Venue) -> None:
+    """RB-189"""
+    venue.sell(3, 100, oco=1, by="a")
+    venue.sell(3, 101, oco=1, by="a")
+    order = venue.buy(6, 101, tif=TimeInForce.FOK)
+    assert (venue.fills, venue.ended) == ([], [(order, 6, Ending.FOK)])
+    least = venue.buy(6, 101, min_lots=4)
+    assert (venue.fills, venue.ended) == ([], [(least, 6, Ending.MINIMUM)])
+    venue.sell(3, 101, by="b")
+    venue.buy(6, 101, tif=TimeInForce.FOK)
+    assert [lots for *_, lots in venue.fills] == [3, 3]
+
+
+def test_legs_of_one_group_do_not_trade_with_each_other(venue: Venue) -> None:
+    """RB-190"""
+    resting = venue.sell(5, 100, oco=1, by="a")
+    other = venue.sell(2, 101, by="b")
+    taker = venue.buy(4, 101, oco=1, by="a", self_trade=SelfTrade.ALLOW)
+    assert venue.ended == [(resting, 5, Ending.OCO)]
+    assert venue.fills == [(other, taker, 101, 2)]
+    assert venue.bids == [(taker, 101, 2)]
