@@ -299,9 +299,28 @@ class Laws:
             assert ended.lots > 0
             assert ended.reason in list(Ending)
             self.lost[ended.order] += ended.lots
+        if not rows.uncrosses:
+            self._bands(command, rows)
         for change in rows.phases:
             assert self.phase[change.series] == change.before != change.after
             self.phase[change.series] = Phase(change.after)
+
+    def _bands(self, command: Command, rows: Rows) -> None:
+        """Nobody takes outside the band, and with two of its rules an order that would do so trades nothing."""
+        for fill in rows.fills:
+            rules = self.settings[self.series[fill.taker]]
+            assert rules.trade_low <= fill.price <= (rules.trade_high or HIGHEST)
+        result = rows.results[0]
+        for ended in rows.endings:
+            rules = self.settings[self.series[ended.order]]
+            whole = rules.band_breach in (BandBreach.REJECT, BandBreach.VOLATILITY_AUCTION)
+            if (
+                command.kind == Kind.NEW
+                and ended.order == result.order
+                and ended.reason == Ending.PRICE_RANGE
+                and whole
+            ):
+                assert self.filled[ended.order] == 0
 
     @staticmethod
     def _on_entry(command: Command, filled: int) -> None:
