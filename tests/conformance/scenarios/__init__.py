@@ -1,0 +1,1 @@
+"""Situations with their outcomes from public rulebooks, specifications and test suites."""
