@@ -227,6 +227,13 @@ class BatchFlow(NamedTuple):
     ends: Rows
     """[blocks, kinds of FlowRows]: how many rows the blocks up to each one have."""
 
+    def by_block(self) -> Iterator[FlowRows]:
+        """The rows of each block, as views."""
+        starts = [0] * len(FlowRows._fields)
+        for ends in self.ends.tolist():
+            yield FlowRows(*(rows[start:end] for rows, start, end in zip(self.rows, starts, ends, strict=True)))
+            starts = ends
+
     def block_of(self, kind: str) -> Rows:
         """[rows] of a kind of FlowRows: the number of its block among the blocks, from 0."""
         ends = self.ends[:, FlowRows._fields.index(kind)]

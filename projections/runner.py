@@ -34,8 +34,8 @@ BATCH_BYTES: Final = 16 << 20
 BATCH_ENTRIES: Final = 2_000
 KEEP_FLOW_EVERY: Final = 1_000_000
 """Commands after which the arrays of the flow fold are kept."""
-PAUSE_SECONDS: Final = 0.025
-"""Between two looks at a log that grows: a commit costs milliseconds, however few rows are in it."""
+PAUSE_SECONDS: Final = 0.05
+"""Between two looks at a log that grows, since a commit costs milliseconds, however few rows are in it."""
 WATCH_SECONDS: Final = 0.5
 """How often a follower looks whether another generation became current."""
 FLOW: Final = "flow"

@@ -1,8 +1,9 @@
 """The hub: the one thread that follows the log for everybody who watches live.
 
-It folds each entry, and publishes when it has read all that is committed and the doors have passed on what they were
-given before. So nothing waits while the house is quiet, and under load messages grow instead of multiplying: at most
-one publication is under way. What it has not read yet waits in the log, so its memory is bounded too.
+It folds what it has gathered, and publishes, when it has read all that is committed and the doors have passed on what
+they were given before. So nothing waits while the house is quiet, and under load messages grow instead of multiplying:
+at most one publication is under way. While nobody watches there are few of them. What it has not read yet waits in the
+log, so its memory is bounded too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from eventsourcing.persistence import Notification
 from api.live.channels import Key, Message
 from api.live.market import Market, View
 from api.live.parties import Parties
-from ledger.blocks import TOPIC, decode_block
+from domain.events import Envelope, Fact
+from ledger.blocks import TOPIC, Block, decode_block
 from ledger.mapper import from_entry
 from ledger.outages import LogOutage
 from projections.flow import FlowFold
@@ -27,6 +29,8 @@ GATHERED_BYTES_MAX: Final = 16 << 20
 """Bytes of entries after which a publication is made although more is committed."""
 RETRY_SECONDS: Final = 0.5
 """Between two attempts to read a log that cannot be read."""
+UNWATCHED_SECONDS: Final = 0.02
+"""Between two publications while no channel is open and nobody is in a hurry."""
 
 
 class Following(Iterator[Notification], Protocol):
@@ -98,6 +102,11 @@ class Hub:
         self._on_failure = on_failure
         self._seen_ns = 0
         self._gathered_bytes = 0
+        self._blocks: list[tuple[int, Block]] = []
+        self._facts: list[tuple[int, Envelope, Fact]] = []
+        """What was gathered, by position."""
+        self._wanted = threading.Event()
+        """Set where somebody waits for the next publication."""
         self._free = threading.Event()
         self._free.set()
         self._stopping = threading.Event()
@@ -129,7 +138,12 @@ class Hub:
         """The doors have passed on the last publication. Any thread."""
         self._free.set()
 
+    def hurry(self) -> None:
+        """Publish what there is without a pause. Any thread."""
+        self._wanted.set()
+
     def _wake(self) -> None:
+        self._wanted.set()
         following = self._following
         if following is not None:
             following.stop()
@@ -164,6 +178,8 @@ class Hub:
                     end = self._log.max_position()
                 if told.id >= end or self._gathered_bytes > GATHERED_BYTES_MAX:
                     self._publish()
+                    if not self._market.is_watched and not self._parties.is_watched:
+                        self._wanted.wait(UNWATCHED_SECONDS)
 
     def _take_in(self, told: Notification) -> None:
         if not self._seen_ns:
@@ -171,27 +187,34 @@ class Hub:
         self._gathered_bytes += len(told.state)
         if told.topic == TOPIC:
             block = decode_block(told.state)
-            rows = self._fold.apply_block(block)
-            self._market.gather(told.id, rows)
-            self._parties.gather(told.id, rows)
+            self._blocks.append((told.id, block))
             self._at_ns = max(self._at_ns, int(block.header["last_at_ns"]))
         else:
             stream = str(told.originator_id)
             envelope, fact = from_entry(stream, told.originator_version, told.topic, told.state)
-            self._fold.apply_fact(envelope, fact)
+            self._facts.append((told.id, envelope, fact))
             self._at_ns = max(self._at_ns, envelope.at_ns)
         self.position = told.id
+
+    def _fold_gathered(self) -> None:
+        folded = self._fold.apply(self._blocks, self._facts)
+        for (position, _), rows in zip(self._blocks, folded.by_block(), strict=True):
+            self._market.gather(position, rows)
+            self._parties.gather(position, rows)
+        self._blocks, self._facts = [], []
+        self._gathered_bytes = 0
 
     def _publish(self) -> None:
         """Hand over what was gathered, then what was asked for: it stands at the same position."""
         self._free.wait()
         if self._stopping.is_set():
             return
+        self._wanted.clear()
+        self._fold_gathered()
         views, messages = self._market.publish(self.position, self._at_ns)
         messages += self._parties.publish(self.position, self._at_ns)
         opened = self._answer_requests()
         seen_ns, self._seen_ns = self._seen_ns, 0
-        self._gathered_bytes = 0
         self._free.clear()
         self._deliver(Publication(self.position, self._at_ns, seen_ns, views, messages, opened))
 

@@ -131,6 +131,10 @@ class Live:
         """End the hub's thread; it never waits for the event loop."""
         self._hub.stop()
 
+    def hurry(self) -> None:
+        """Publish what is committed as soon as can be: somebody waits for it. Any thread."""
+        self._hub.hurry()
+
     @property
     def failure(self) -> BaseException | None:
         """Why the hub ended by itself, if it did."""

@@ -110,6 +110,11 @@ class Market:
         self._changed.clear()
         return views, messages
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a channel is open."""
+        return bool(self._seqs)
+
     def open(self, key: Key, position: int) -> int:
         """From the next publication on make the messages of a channel; the `prev_seq` of the next."""
         return self._seqs.setdefault(key, position)

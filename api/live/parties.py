@@ -58,6 +58,11 @@ class Parties:
         """Rows since the last publication; of an order or an account the last, in the order of the last change."""
         self._times = Times()
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a channel is open."""
+        return bool(self._seqs)
+
     def open(self, key: Key, position: int) -> int:
         """From the next block on gather for a channel; the `prev_seq` of its next message."""
         seq = self._seqs.setdefault(key, position)

@@ -121,6 +121,7 @@ async def _shown(doors: Doors, after: int) -> None:
     check_in_log(doors, after)
     waited = 0.0
     while doors.live.position < after:
+        doors.live.hurry()
         if waited >= doors.settings.read_wait_seconds:
             raise problem("projection_lagging", f"after: the hub shows position {doors.live.position}.")
         await asyncio.sleep(LOOK_SECONDS)
