@@ -43,6 +43,10 @@ _SET_ROLE_IS_A_RIGHT = 160000
 _INSERT = "INSERT INTO log (position, stream, version, topic, state) VALUES (?, ?, ?, ?, ?)"
 _SELECT = "SELECT position, stream, version, topic, state FROM log"
 _MAX_POSITION = "SELECT coalesce(max(position), 0) FROM log"
+BLOCKS_PREFIX = "shard-"
+"""Begins the names of streams whose versions are 1, 2, 3 ... in the order of the log: those of flow blocks."""
+IS_INDEXED = f"stream NOT GLOB '{BLOCKS_PREFIX}*'"
+"""SQLite looks into the index of streams and versions only where this is asked, too."""
 
 
 class Database(Protocol):
@@ -72,6 +76,12 @@ class Database(Protocol):
 
     def page(self, start: int, stop: int, *, rows: int, max_bytes: int, topics: Sequence[str]) -> list[RecordedEntry]:
         """Entries of start..stop in order, at most `rows`, together at most `max_bytes` of state, but at least one."""
+
+    def entry(self, stream: str, version: int) -> RecordedEntry | None:
+        """The entry with that version in its stream."""
+
+    def last_of_stream(self, stream: str) -> RecordedEntry | None:
+        """The entry with the highest version of a stream."""
 
     def lock(self) -> None:
         """Hold the writer's lock until closed; raises LogLocked."""
@@ -113,6 +123,10 @@ def _reader(engine: Engine) -> Iterator[Any]:
         contextlib.closing(connection.cursor()) as cursor,
     ):
         yield cursor
+
+
+def _entry(row: Sequence[Any] | None) -> RecordedEntry | None:
+    return None if row is None else RecordedEntry._make((*row[:4], bytes(row[4])))
 
 
 def _committed_position(engine: Engine) -> int:
@@ -225,6 +239,36 @@ class SqliteDatabase:
                     break
                 entries.append(RecordedEntry._make(row))
         return entries
+
+    def entry(self, stream: str, version: int) -> RecordedEntry | None:
+        with _reader(self.engine) as cursor:
+            if not stream.startswith(BLOCKS_PREFIX):
+                cursor.execute(f"{_SELECT} WHERE stream = ? AND version = ? AND {IS_INDEXED}", (stream, version))
+                return _entry(cursor.fetchone())
+            # No index has them: they are found by bisection, since a later one has a greater version.
+            cursor.execute(_MAX_POSITION)
+            low, high = max(version, 1), int(cursor.fetchone()[0])
+            while low <= high:
+                middle = (low + high) // 2
+                cursor.execute(
+                    "SELECT position, version FROM log WHERE position >= ? AND stream = ? ORDER BY position LIMIT 1",
+                    (middle, stream),
+                )
+                found = cursor.fetchone()
+                if found is None or found[1] > version:
+                    high = middle - 1
+                elif found[1] < version:
+                    low = found[0] + 1
+                else:
+                    cursor.execute(f"{_SELECT} WHERE position = ?", (found[0],))
+                    return _entry(cursor.fetchone())
+        return None
+
+    def last_of_stream(self, stream: str) -> RecordedEntry | None:
+        order = "ORDER BY position" if stream.startswith(BLOCKS_PREFIX) else f"AND {IS_INDEXED} ORDER BY version"
+        with _reader(self.engine) as cursor:
+            cursor.execute(f"{_SELECT} WHERE stream = ? {order} DESC LIMIT 1", (stream,))
+            return _entry(cursor.fetchone())
 
     def lock(self) -> None:
         if self.in_memory or self._lock_file is not None:
@@ -351,6 +395,17 @@ class PostgresDatabase:
             )
             cursor.copy_expert(statement, sink)
         return sink.entries
+
+    def entry(self, stream: str, version: int) -> RecordedEntry | None:
+        return self._read_one("stream = %s AND version = %s", stream, version)
+
+    def last_of_stream(self, stream: str) -> RecordedEntry | None:
+        return self._read_one("stream = %s ORDER BY version DESC LIMIT 1", stream)
+
+    def _read_one(self, which: str, *values: object) -> RecordedEntry | None:
+        with _reader(self.engine) as cursor:
+            cursor.execute(f"{_SELECT} WHERE {which}", values)
+            return _entry(cursor.fetchone())
 
     def lock(self) -> None:
         if not self._execute(f"SELECT pg_try_advisory_lock({WRITER_LOCK})")[0]:

@@ -18,11 +18,11 @@ from uuid import UUID
 
 from eventsourcing import persistence
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent, Subscription
-from sqlalchemy import URL, Row, Select, select
+from sqlalchemy import URL, Row, Select, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ledger.copy_binary import Entry, RecordedEntry
-from ledger.engines import open_database
+from ledger.engines import BLOCKS_PREFIX, IS_INDEXED, open_database
 from ledger.outages import LogConflict, LogFull, LogLocked, LogOutage, LogUnavailable, SchemaMissing, SchemaUnknown
 from ledger.schema import check, log, migrate
 from ledger.signals import Listener, LocalSignals
@@ -236,7 +236,10 @@ class LogRecorder(ApplicationRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> list[StoredEvent]:
-        statement = select(*_ENTRY).where(log.c.stream == _stream_name(originator_id))
+        stream = _stream_name(originator_id)
+        statement = select(*_ENTRY).where(log.c.stream == stream)
+        if self._database.engine.dialect.name == "sqlite" and not stream.startswith(BLOCKS_PREFIX):
+            statement = statement.where(text(IS_INDEXED))
         if gt is not None:
             statement = statement.where(log.c.version > gt)
         if lte is not None:
@@ -359,15 +362,13 @@ class LogRecorder(ApplicationRecorder):
 
     def entry(self, stream: str, version: int) -> RecordedEntry | None:
         """The entry with that version in its stream."""
-        return self._one(select(*_ENTRY).where(log.c.stream == stream, log.c.version == version))
+        with self._reading, _outages():
+            return self._database.entry(stream, version)
 
     def last_of_stream(self, stream: str) -> RecordedEntry | None:
         """The entry with the highest version of a stream."""
-        return self._one(select(*_ENTRY).where(log.c.stream == stream).order_by(log.c.version.desc()).limit(1))
-
-    def _one(self, statement: Select[Any]) -> RecordedEntry | None:
-        rows = self._rows(statement)
-        return RecordedEntry._make(rows[0]) if rows else None
+        with self._reading, _outages():
+            return self._database.last_of_stream(stream)
 
     def _rows(self, statement: Select[Any]) -> Sequence[Row[Any]]:
         with self._reading, _outages(), self._database.engine.connect() as connection:

@@ -36,9 +36,10 @@ CHANGES = {
     "replace at a taken position, free version": "REPLACE INTO log VALUES (2, 'shard-0', 3, 'flow.v1', x'00')",
     "replace of a taken version": "INSERT OR REPLACE INTO log VALUES (3, 'shard-0', 2, 'flow.v1', x'00')",
     "upsert": "INSERT INTO log VALUES (2, 'x', 1, 't', x'00') ON CONFLICT DO UPDATE SET state = x'00'",
-    "upsert of a version": (
-        "INSERT INTO log VALUES (3, 'shard-0', 2, 't', x'00') ON CONFLICT (stream, version) DO UPDATE SET state = x'00'"
-    ),
+    "upsert of a block": "INSERT INTO log VALUES (3, 'shard-0', 2, 't', x'00') ON CONFLICT DO UPDATE SET state = x'00'",
+    "block after a gap": "INSERT INTO log VALUES (3, 'shard-0', 4, 'flow.v1', x'00')",
+    "first block of a stream that is not the first": "INSERT INTO log VALUES (3, 'shard-1', 2, 'flow.v1', x'00')",
+    "replace of a block at the next position": "REPLACE INTO log VALUES (3, 'shard-0', 1, 'flow.v1', x'00')",
     "gap": "INSERT INTO log VALUES (4, 'shard-0', 3, 'flow.v1', x'00')",
     "no position": "INSERT INTO log (stream, version, topic, state) VALUES ('shard-0', 3, 'flow.v1', x'00')",
     "position before the first": "INSERT INTO log VALUES (0, 'shard-0', 0, 'flow.v1', x'00')",
@@ -51,6 +52,23 @@ def test_sqlite_refuses_every_change_but_the_next_entry(sqlite_log: Any, change:
     with pytest.raises(sqlite.IntegrityError, match=r"^log: "):
         sqlite_log.execute(change)
     assert sqlite_log.execute("SELECT * FROM log ORDER BY position").fetchall() == ROWS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "INSERT INTO log VALUES (4, 'series-1', 1, 't', x'00')",
+        "INSERT OR REPLACE INTO log VALUES (4, 'series-1', 1, 't', x'00')",
+        "INSERT INTO log VALUES (4, 'series-1', 1, 't', x'00') ON CONFLICT DO UPDATE SET state = x'00'",
+    ],
+)
+def test_sqlite_takes_no_version_of_a_stream_of_facts_twice(sqlite_log: Any, change: str) -> None:
+    sqlite_log.execute("INSERT INTO log VALUES (3, 'series-1', 1, 't', x'01')")
+    with pytest.raises(sqlite.IntegrityError, match=r"^log: "):
+        sqlite_log.execute(change)
+    # A fact may leave versions out, as the library's own tests do.
+    sqlite_log.execute("INSERT INTO log VALUES (4, 'series-1', 7, 't', x'02')")
+    assert sqlite_log.execute("SELECT count(*) FROM log").fetchone() == (4,)
 
 
 def test_sqlite_takes_the_next_entry_from_any_connection(sqlite_log: Any) -> None:

@@ -16,9 +16,18 @@ SQLITE = [
         stream TEXT NOT NULL,
         version INTEGER NOT NULL,
         topic TEXT NOT NULL,
-        state BLOB NOT NULL,
-        UNIQUE (stream, version)
+        state BLOB NOT NULL
     )
+    """,
+    # Every commit ends with a block, and an index that held blocks too would make it write one page more. The versions
+    # of a stream of blocks are 1, 2, 3 ... in the order of the log: none is taken twice, and each is found without it.
+    "CREATE UNIQUE INDEX log_stream_version ON log (stream, version) WHERE stream NOT GLOB 'shard-*'",
+    """
+    CREATE TRIGGER log_block_is_next BEFORE INSERT ON log
+    WHEN NEW.stream GLOB 'shard-*' AND NEW.version IS NOT 1 + coalesce(
+        (SELECT version FROM log WHERE stream = NEW.stream ORDER BY position DESC LIMIT 1), 0
+    )
+    BEGIN SELECT RAISE(ABORT, 'log: the version of a block must be the next one'); END
     """,
     """
     CREATE TRIGGER log_position_is_next BEFORE INSERT ON log
@@ -28,7 +37,9 @@ SQLITE = [
     # Without this one INSERT OR REPLACE would delete the entry that holds (stream, version).
     """
     CREATE TRIGGER log_version_is_free BEFORE INSERT ON log
-    WHEN EXISTS (SELECT 1 FROM log WHERE stream = NEW.stream AND version = NEW.version)
+    WHEN NEW.stream NOT GLOB 'shard-*' AND EXISTS (
+        SELECT 1 FROM log WHERE stream = NEW.stream AND version = NEW.version AND stream NOT GLOB 'shard-*'
+    )
     BEGIN SELECT RAISE(ABORT, 'log: stream and version are taken'); END
     """,
     """
