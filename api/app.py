@@ -14,6 +14,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -47,6 +48,7 @@ ROUTERS: Final = (
     pages.router,
 )
 LAGGING_RETRY_MS: Final = 1_000
+NOT_READABLE: Final = (ProjectionLagging, QuestionTooSlow, ReadsUnavailable)
 
 
 class Application(FastAPI):
@@ -96,7 +98,8 @@ def bare_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _not_here)
     app.add_exception_handler(Problem, _answered)
     app.add_exception_handler(Exception, _unexpected)
-    for kind in (ProjectionLagging, QuestionTooSlow, ReadsUnavailable):
+    app.add_exception_handler(ClientDisconnect, _gone)
+    for kind in NOT_READABLE:
         app.add_exception_handler(kind, _not_readable)
     app.openapi = lambda: description.describe(app)  # type: ignore[method-assign]
     return app
@@ -147,6 +150,11 @@ async def _unexpected(request: Request, _error: Exception) -> Response:
     return problem_response(problem("internal"), request.scope[REQUEST_ID])
 
 
+async def _gone(_request: Request, _error: Exception) -> Any:
+    """Nobody is there to be answered."""
+    return None
+
+
 async def _validation_failed(request: Request, error: Any) -> Response:
     return await _answered(request, problem_of_validation(error))
 
@@ -155,7 +163,13 @@ async def _not_here(request: Request, error: Any) -> Response:
     if error.status_code == 405:
         return await _answered(request, problem("method_not_allowed", headers=error.headers))
     if error.status_code == 404 and pages.wants_page(request):
-        return await pages.nothing_here(request)
+        # What a handler raises is not handled again.
+        try:
+            return await pages.nothing_here(request)
+        except Problem as found:
+            return await _answered(request, found)
+        except NOT_READABLE as found:
+            return await _not_readable(request, found)
     if error.status_code == 404:
         return await _answered(request, problem("not_found"))
     return await _answered(request, problem("malformed_json", str(error.detail)))

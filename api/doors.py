@@ -89,8 +89,6 @@ class Doors:
         self.settings = settings
         self.clock = clock
         self.series = SeriesFacts(house)
-        self.batch_keys: OrderedDict[bytes, bytes] = OrderedDict()
-        """Body hashes of the batches of this process by request id, oldest first."""
         self.client_orders: OrderedDict[tuple[int, str], int] = OrderedDict()
         """Numbers of orders by party and client order id, the newest last; the read model knows the older ones."""
         self._waiting: list[_Waiting] = []
@@ -120,7 +118,7 @@ class Doors:
     async def place(self, rows: Any, requests: Any = None, client_ids: Any = None) -> Replies:
         """Order commands ([n] of COMMAND, not none), with their REQUEST and CLIENT_ID rows or None, as one item.
 
-        Raises Problem `writer_stopped`.
+        None is executed where one of the request ids came before with another body. Raises Problem `writer_stopped`.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Replies] = loop.create_future()
@@ -128,7 +126,7 @@ class Doors:
         def answered(answer: Future[Any]) -> None:
             loop.call_soon_threadsafe(self._deliver, answer, done)
 
-        self.writer.submit(Orders(rows, requests, client_ids)).add_done_callback(answered)
+        self.writer.submit(Orders(rows, requests, client_ids, together=True)).add_done_callback(answered)
         return await done
 
     async def place_one(self, row: bytes, request: bytes = b"", client_id: bytes = b"") -> OrderReply:

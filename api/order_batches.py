@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import orjson
@@ -17,10 +17,8 @@ from api.order_entry import client_row, remember_order, request_row
 from api.order_replies import CODE, Outcome, accepted, refusal, refused_by_log
 from api.order_terms import PlaceOrder, Terms, terms_of
 from api.problems import problem_of
-from domain.rejections import Reason, Refusal, refuse
+from domain.rejections import Reason, Refusal
 from matching.layout import CLIENT_ID, COMMAND, REQUEST, Kind
-
-BATCH_KEYS_MAX: Final = 65_536
 
 
 async def place_many(
@@ -33,7 +31,7 @@ async def place_many(
     party = principal.party
     entered = _all_terms(doors, orders)
     commands = _commands(party, entered)
-    requests = None if key is None else _requests(doors, party, key, commands.tobytes(), orders)
+    requests = None if key is None else _requests(party, key, commands.tobytes(), orders)
     named = any(terms.client_order_id for terms in entered)
     client_ids = None
     if named:
@@ -81,20 +79,14 @@ def _commands(party: int, entered: Sequence[Terms]) -> Any:
     return rows
 
 
-def _requests(doors: Doors, party: int, key: str, joined: bytes, orders: Sequence[PlaceOrder]) -> Any:
+def _requests(party: int, key: str, joined: bytes, orders: Sequence[PlaceOrder]) -> Any:
     """A REQUEST row for each order: ids that follow from the key, and the hash of the whole batch.
 
-    The first has the id of the key itself, so that it is taken for every other command, too. A batch with one other
-    order is refused whole; that a batch grew at its end only this process would notice, so its keys are remembered.
+    The first has the id of the key itself, so that it is taken for every other command, too. A batch of another body
+    under the same key is refused whole.
     """
     request_id = request_id_of(party, key)
     said = joined + "\0".join([order.client_order_id or "" for order in orders]).encode()
     hashed = body_hash(said, b"")
-    known = doors.batch_keys.setdefault(request_id, hashed)
-    if len(doors.batch_keys) > BATCH_KEYS_MAX:
-        doors.batch_keys.popitem(last=False)
-    if known != hashed:
-        reason = Reason.REQUEST_ID_REUSED
-        raise problem_of(refuse(reason, "Idempotency-Key", "must be a new one for another body", key))
     ids = [blake2b(request_id + at.to_bytes(4, "little"), digest_size=16).digest() for at in range(1, len(orders))]
     return np.frombuffer(b"".join([request_row(one, hashed) for one in (request_id, *ids)]), REQUEST)

@@ -45,6 +45,9 @@ _SELECT = "SELECT position, stream, version, topic, state FROM log"
 _MAX_POSITION = "SELECT coalesce(max(position), 0) FROM log"
 BLOCKS_PREFIX = "shard-"
 """Begins the names of streams whose versions are 1, 2, 3 ... in the order of the log: those of flow blocks."""
+# The + keeps SQLite from the index: a log that was made when it held blocks too would sort all of them.
+_FIRST_FROM = "SELECT position, version FROM log WHERE position >= ? AND +stream = ? ORDER BY position LIMIT 1"
+_LAST_BLOCK = f"{_SELECT} WHERE +stream = ? ORDER BY position DESC LIMIT 1"
 IS_INDEXED = f"stream NOT GLOB '{BLOCKS_PREFIX}*'"
 """SQLite looks into the index of streams and versions only where this is asked, too."""
 
@@ -250,10 +253,7 @@ class SqliteDatabase:
             low, high = max(version, 1), int(cursor.fetchone()[0])
             while low <= high:
                 middle = (low + high) // 2
-                cursor.execute(
-                    "SELECT position, version FROM log WHERE position >= ? AND stream = ? ORDER BY position LIMIT 1",
-                    (middle, stream),
-                )
+                cursor.execute(_FIRST_FROM, (middle, stream))
                 found = cursor.fetchone()
                 if found is None or found[1] > version:
                     high = middle - 1
@@ -265,9 +265,9 @@ class SqliteDatabase:
         return None
 
     def last_of_stream(self, stream: str) -> RecordedEntry | None:
-        order = "ORDER BY position" if stream.startswith(BLOCKS_PREFIX) else f"AND {IS_INDEXED} ORDER BY version"
+        last_fact = f"{_SELECT} WHERE stream = ? AND {IS_INDEXED} ORDER BY version DESC LIMIT 1"
         with _reader(self.engine) as cursor:
-            cursor.execute(f"{_SELECT} WHERE stream = ? {order} DESC LIMIT 1", (stream,))
+            cursor.execute(_LAST_BLOCK if stream.startswith(BLOCKS_PREFIX) else last_fact, (stream,))
             return _entry(cursor.fetchone())
 
     def lock(self) -> None:

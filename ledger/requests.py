@@ -125,6 +125,8 @@ class Admission:
         self._generations = generations
         self._places = places
         self.verdicts = verdicts
+        self.turned_away = 0
+        """Code of those that were turned away."""
 
     @property
     def executed(self) -> Any:
@@ -136,6 +138,7 @@ class Admission:
         places = self._places[which]
         self._generations[0].rows["result"]["code"][places[places != NONE]] = code
         self.verdicts[which] = TURNED_AWAY
+        self.turned_away = code
 
     def remember(self, results: Any, positions: Any) -> None:
         """Keep the results (RESULT) and positions of what was executed, in its order."""

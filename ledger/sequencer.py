@@ -61,6 +61,8 @@ class Orders:
     """[n] of CLIENT_ID, one per command (`command` is ignored), or None; an empty id is none."""
     stamped: bool = False
     """Whether `at_ns` is given (never decreasing) instead of being the time at which the batch is taken."""
+    together: bool = False
+    """Whether none is executed where one of the request ids came before with another body; only if not `stamped`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,8 @@ class _Batch:
         admitted: list[_Admitted] = []
         for part in by_week(rows["at_ns"]):
             admission = self._requests.admit(requests[part], int(rows["at_ns"][part.start]))
+            if orders.together and (admission.verdicts == REUSED).any():
+                admission.turn_away(admission.executed, int(Reason.REQUEST_ID_REUSED))
             client_ids = None if orders.client_ids is None else orders.client_ids[part]
             first = self._rows_before + self._run_rows
             self._enqueue_admitted(rows[part], requests[part], client_ids, admission)
@@ -592,7 +596,7 @@ class _Batch:
         results[new] = self._results[first:end]
         positions[new] = self._positions[first:end]
         results["code"][verdicts == REUSED] = Reason.REQUEST_ID_REUSED
-        results["code"][verdicts == TURNED_AWAY] = Code.CLIENT_ORDER_ID_TAKEN
+        results["code"][verdicts == TURNED_AWAY] = admission.turned_away
         for at in np.flatnonzero(verdicts >= 0):
             remembered = admission.answer(int(at))
             results[at] = remembered["result"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from api.problems import problem
+from api.web import pages
 from tests.api.doors import SERIES, SYMBOL, RunningDoors, running_doors
 
 
@@ -159,3 +161,14 @@ def test_a_browser_is_shown_a_page_for_an_address_where_nothing_is(house: Runnin
     for address, headers in (("/v1/nothing", browsers), ("/nothing", {"Accept": "*/*"}), ("/static/x/y", browsers)):
         told = house.client().get(address, headers=headers)
         assert told.status_code == 404 and "text/html" not in told.headers.get("content-type", ""), address
+
+
+def test_a_page_for_nothing_that_may_not_be_asked_for_is_that_problem(
+    house: RunningDoors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_often(*_: object) -> NoReturn:
+        raise problem("rate_limited", retry_after_ms=1_000)
+
+    monkeypatch.setattr(pages, "nothing_here", too_often)
+    answer = house.client().get("/nothing", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "rate_limited", "1")

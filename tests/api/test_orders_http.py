@@ -313,9 +313,25 @@ def test_a_repeated_batch_gets_the_same_answer(house: RunningDoors) -> None:
         answer = house.client("alice").post("/v1/orders/batch", json=other, headers=key)
         problem_of(answer, 422, "request_id_reused")
     problem_of(house.client("alice").buy("1.0", "2.00", headers=key), 422, "request_id_reused")
-    house.doors.batch_keys.clear()
-    other = batch(("buy", "1.0", "2.05"), ("buy", "1.0", "2.00"))
-    problem_of(house.client("alice").post("/v1/orders/batch", json=other, headers=key), 422, "request_id_reused")
+
+
+def test_nothing_of_a_batch_is_done_under_a_key_that_was_used_for_something_else(house: RunningDoors) -> None:
+    bob = house.client("bob")
+    tally = house.doors.house.state.tables.book.tally
+
+    def refused(key: dict[str, str], *orders: tuple[str, str, str]) -> None:
+        before = int(tally["next_order"][0])
+        for _ in range(2):
+            problem_of(bob.post("/v1/orders/batch", json=batch(*orders), headers=key), 422, "request_id_reused")
+        assert int(tally["next_order"][0]) == before, "no order was placed"
+
+    single = new_key()
+    assert bob.buy("0.5", "0.10", headers=single).status_code == 201
+    refused(single, ("buy", "0.5", "0.10"), ("buy", "0.5", "0.15"), ("buy", "0.5", "0.20"))
+    grown = new_key()
+    assert bob.post("/v1/orders/batch", json=batch(("buy", "0.5", "0.10")), headers=grown).status_code == 200
+    refused(grown, ("buy", "0.5", "0.10"), ("buy", "0.5", "0.15"))
+    bob.delete("/v1/orders")
 
 
 # -- client order ids --------------------------------------------------------------------------------------------------

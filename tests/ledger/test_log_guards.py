@@ -10,6 +10,7 @@ from pysqlite3 import dbapi2 as sqlite
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 
+from ledger.engines import _FIRST_FROM, _LAST_BLOCK
 from ledger.recorder import LogRecorder, migrate
 
 ENTRIES = [("shard-0", 1, "flow.v1", b"one"), ("shard-0", 2, "flow.v1", b"two")]
@@ -69,6 +70,30 @@ def test_sqlite_takes_no_version_of_a_stream_of_facts_twice(sqlite_log: Any, cha
     # A fact may leave versions out, as the library's own tests do.
     sqlite_log.execute("INSERT INTO log VALUES (4, 'series-1', 7, 't', x'02')")
     assert sqlite_log.execute("SELECT count(*) FROM log").fetchone() == (4,)
+
+
+@pytest.mark.parametrize("made_before", [False, True], ids=["made now", "made when the index held blocks"])
+def test_blocks_are_found_without_sorting_them(tmp_path: Path, made_before: bool) -> None:
+    url = f"sqlite:///{tmp_path}/log.db"
+    migrate(url)
+    with contextlib.closing(sqlite.connect(f"{tmp_path}/log.db", isolation_level=None)) as connection:
+        if made_before:
+            connection.execute("DROP INDEX log_stream_version")
+            connection.execute("CREATE UNIQUE INDEX log_stream_version ON log (stream, version)")
+        for statement in (_FIRST_FROM, _LAST_BLOCK):
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", (1, "x")[-statement.count("?") :]).fetchall()
+            assert not any("TEMP B-TREE" in row[3] for row in plan), plan
+    streams = [("shard-0", 1), ("a", 1), ("shard-1", 1), ("shard-0", 2), ("a", 5), ("shard-0", 3), ("shard-1", 2)]
+    with LogRecorder(url) as recorder:
+        recorder.append([(stream, version, "t", b"") for stream, version in streams])
+        for position, (stream, version) in enumerate(streams, 1):
+            found = recorder.entry(stream, version)
+            assert found is not None and found.position == position
+        for stream, position in (("shard-0", 6), ("shard-1", 7), ("a", 5)):
+            last = recorder.last_of_stream(stream)
+            assert last is not None and last.position == position
+        missing = [("shard-0", 4), ("shard-0", 0), ("shard-1", 3), ("shard-2", 1), ("a", 2), ("b", 1)]
+        assert [recorder.entry(*each) for each in missing] == [None] * len(missing)
 
 
 def test_sqlite_takes_the_next_entry_from_any_connection(sqlite_log: Any) -> None:
