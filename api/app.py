@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -58,11 +59,8 @@ class Application(FastAPI):
         super().__init__(**options)
         self._settings = settings
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self
-        if self.middleware_stack is None:
-            self.middleware_stack = self.build_middleware_stack()
-        await self.middleware_stack(scope, receive, send)
+    # Past FastAPI's, which only looks for a root path.
+    __call__ = Starlette.__call__
 
     def build_middleware_stack(self) -> ASGIApp:
         return Doorway(Shortcut(super().build_middleware_stack()), self._settings)

@@ -14,7 +14,7 @@ from api.auth.principal import Principal
 from api.doors import Doors
 from api.idempotency import body_hash, request_id_of
 from api.order_entry import client_row, remember_order, request_row
-from api.order_replies import CODE, Outcome, accepted, refusal, refused_by_log
+from api.order_replies import CODE, Outcome, accepted, refusal, refused
 from api.order_terms import PlaceOrder, Terms, terms_of
 from api.problems import problem_of
 from domain.rejections import Reason, Refusal
@@ -38,13 +38,12 @@ async def place_many(
         client_ids = np.frombuffer(b"".join([client_row(terms.client_order_id or "") for terms in entered]), CLIENT_ID)
     results, positions, replayed = await doors.place(commands, requests, client_ids)
     if results[0][CODE] == Reason.REQUEST_ID_REUSED:
-        where = {"command": results[0][0], "position": positions[0]}
-        return Outcome(where, refused_by_log(results[0][CODE]), replayed, positions[0])
+        return refused(results[0][CODE], results[0][0], positions[0], replayed=replayed)
     said: list[str] = []
-    refused = 0
+    refusals = 0
     for terms, result, position in zip(entered, results, positions, strict=True):
         if result[CODE]:
-            refused += 1
+            refusals += 1
             said.append(f'{{"order":null,"refusal":{orjson.dumps(refusal(result, position)).decode()}}}')
         else:
             said.append(f'{{"order":{accepted(terms, result, position)},"refusal":null}}')
@@ -53,7 +52,7 @@ async def place_many(
     position = max(positions)
     body = (
         f'{{"results":[{",".join(said)}],'
-        f'"accepted":{len(results) - refused},"refused":{refused},"position":{position}}}'
+        f'"accepted":{len(results) - refusals},"refused":{refusals},"position":{position}}}'
     )
     return Outcome(orjson.Fragment(body), None, replayed, position)
 

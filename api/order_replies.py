@@ -35,8 +35,12 @@ def outcome(reply: OrderReply, body: Any, resting: int = 0) -> Outcome:
     """The outcome of one command; of a refused one the body says where the refusal stands."""
     if not reply.code:
         return Outcome(body, None, reply.replayed, reply.position, resting)
-    where = {"command": reply.command, "position": reply.position}
-    return Outcome(where, refused_by_log(reply.code), reply.replayed, reply.position)
+    return refused(reply.code, reply.command, reply.position, replayed=reply.replayed)
+
+
+def refused(code: int, command: int, position: int, *, replayed: bool) -> Outcome:
+    """The outcome of a command that the log refused."""
+    return Outcome({"command": command, "position": position}, refused_by_log(code), replayed, position)
 
 
 def rests(terms: Terms) -> bool:

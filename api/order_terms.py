@@ -111,10 +111,7 @@ def command_row(
 def new_order_row(party: int, terms: Terms) -> bytes:
     """The COMMAND row of an order."""
     series, price, lots, side, tif, flags, _ = terms
-    return _COMMAND.pack(0, 0, price, lots, 0, party, series.number, party, _NEW, side, tif, flags)
-
-
-_NEW: Final = int(Kind.NEW)
+    return command_row(Kind.NEW, party, series=series.number, price=price, lots=lots, side=side, tif=tif, flags=flags)
 
 
 # -- reading bodies ----------------------------------------------------------------------------------------------------

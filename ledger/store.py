@@ -13,10 +13,11 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 from ledger.blocks import GENESIS_HASH, TOPIC, Block, chain, decode_block, seal
+from ledger.engines import BLOCKS_PREFIX
 from ledger.recorder import Entry, LogRecorder, LogTransaction, RecordedEntry
 
 SHARD = 0
-SHARD_STREAM = f"shard-{SHARD}"
+SHARD_STREAM = f"{BLOCKS_PREFIX}{SHARD}"
 FLUSH_BYTES = 16 << 20
 """Entries of one transaction are handed to the database when they exceed this, so a long sweep needs little memory."""
 

@@ -13,7 +13,7 @@ chosen by
 
 Demand never grows with the price and supply never falls. So the price follows from the levels around the place where
 the best bids and the best asks stop crossing: one walk over the levels, however far apart the prices. Orders without a
-price stand at `UNPRICED_BUY` and `UNPRICED_SELL` before all limits: they count at every price and set none.
+price stand at `HIGHEST` and `LOWEST` before all limits: they count at every price and set none.
 
 `UNCROSS` is the certificate: what is demanded and supplied at the price, one tick beside it, and at the turn from too
 few sellers to too many. `matching.auction_certificate` accepts it for the right price only, in one pass over the
@@ -28,13 +28,7 @@ import numpy as np
 
 from matching.book import free_slot, next_worse, take_lots
 from matching.layout import NONE, Book, kernel
-
-UNPRICED_BUY = 1 << 62
-"""Price of the level of buy orders that have none."""
-UNPRICED_SELL = 0
-"""Price of the level of sell orders that have none."""
-NO_PRICE = 0
-"""A reference price that is not known, an auction in which nothing can trade: prices begin at 1."""
+from matching.rulebook_layout import HIGHEST, LOWEST, NO_PRICE
 
 UNCROSS = np.dtype(
     [
@@ -187,7 +181,7 @@ def candidates(book: Book, series: int, reference: int) -> tuple[int, int]:
         at = int(book.best[series, side])
         while at != NONE:
             price = int(book.levels[at]["price"])
-            if price not in (UNPRICED_BUY, UNPRICED_SELL):
+            if price not in (HIGHEST, LOWEST):
                 lowest = price if lowest == NO_PRICE else min(lowest, price)
                 highest = max(highest, price)
             at = next_worse(book.levels[at])

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from matching.auction import NO_PRICE
 from matching.layout import Side
+from matching.rulebook_layout import NO_PRICE
 
 Order = tuple[Side, int | None, int]
 """Side, price in ticks (None: at any price), lots."""

@@ -298,6 +298,11 @@ def zeros(count: int, layout: np.dtype[Any], columns: tuple[int, ...] = ()) -> A
     return memory[first : first + size].view(layout).reshape(count, *columns)
 
 
+def copied(rows: Any) -> Any:
+    """A copy of records, by their bytes: numpy copies them field by field, which for a few takes ten times longer."""
+    return np.frombuffer(bytearray(rows.tobytes()), rows.dtype)
+
+
 class Book(NamedTuple):
     """Every open order of every series. Arrays are owned by whoever calls the kernels; kernels allocate nothing."""
 

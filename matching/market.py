@@ -27,7 +27,7 @@ from typing import NamedTuple, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from matching.auction import NO_PRICE, UNCROSS, UNPRICED_BUY, UNPRICED_SELL, price_auction, walk
+from matching.auction import UNCROSS, price_auction, walk
 from matching.book import new_book, with_indexes_grown
 from matching.layout import COMMAND, FILL, FLAG_MARKET, RESULT, Code, Kind, Side, TimeInForce
 from matching.market_kernel import (
@@ -48,11 +48,12 @@ from matching.market_kernel import (
     run_commands,
     write_top,
 )
+from matching.rulebook_layout import HIGHEST, LOWEST, NO_PRICE
 
 Rows = NDArray[np.void]
 """A structured array."""
 
-UNPRICED = {Side.BUY: UNPRICED_BUY, Side.SELL: UNPRICED_SELL}
+UNPRICED = {Side.BUY: HIGHEST, Side.SELL: LOWEST}
 """Price under which orders without a price are listed."""
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from matching.auction import UNPRICED_BUY, UNPRICED_SELL
 from matching.book import (
     crossing_maker,
     find_level,
@@ -23,11 +22,12 @@ from matching.book import (
     take_lots,
     take_slot,
 )
-from matching.layout import FLAG_MARKET, NONE, Book, Code, Kind, TimeInForce, kernel
+from matching.layout import FLAG_MARKET, NONE, Book, Code, TimeInForce, kernel
+from matching.rulebook_layout import HIGHEST, LOWEST, Kind
 
 NEW, CANCEL, REDUCE = int(Kind.NEW), int(Kind.CANCEL), int(Kind.REDUCE)
-REPLACE = 9
-"""Kind of a command that gives `target` new `lots` left and, unless it is 0, a new `price`."""
+REPLACE = int(Kind.REPLACE)
+"""Gives `target` new `lots` left and, unless it is 0, a new `price`."""
 GTC, IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
 
 OK = int(Code.OK)
@@ -152,7 +152,7 @@ def begin(book: Book, now: Any, phases: Any, row: Any, result: Any) -> int:
         tally["next_order"] += 1
         now["price"] = row["price"]
         if row["price"] == 0:
-            now["price"] = UNPRICED_SELL if side == 1 else UNPRICED_BUY
+            now["price"] = LOWEST if side == 1 else HIGHEST
         now["left"] = row["lots"]
         now["series"] = row["series"]
         now["account"] = row["account"]

@@ -17,7 +17,7 @@ from domain.events import Envelope, Fact, FeeScheduleAdopted, PartyRegistered, S
 from domain.values import PostingCode
 from ledger.blocks import Block
 from ledger.tables import Tables
-from matching.layout import FLAG_PRIMARY, LAYOUTS, NONE, ORDER_INDEX, Section, Side
+from matching.layout import FLAG_PRIMARY, LAYOUTS, NONE, ORDER_INDEX, Section, Side, copied
 from projections.flow_kernel import (
     CANCELED,
     FILLED,
@@ -404,7 +404,7 @@ class FlowFold:
                 self.apply_fact(envelope, fact)
                 done = before
         self._fold(joined, done, len(blocks), out, ends)
-        rows = FlowRows(*(_copied(getattr(out, kind), int(out.used[at])) for at, kind in enumerate(_OUTS)))
+        rows = FlowRows(*(copied(getattr(out, kind)[: int(out.used[at])]) for at, kind in enumerate(_OUTS)))
         return BatchFlow(joined, rows, ends)
 
     def _fold(self, joined: JoinedBlocks, first: int, end: int, out: Out, ends: Rows) -> None:
@@ -549,11 +549,6 @@ def _read_only(rows: Rows) -> Rows:
     view = rows.view()
     view.flags.writeable = False
     return view
-
-
-def _copied(rows: Rows, count: int) -> Rows:
-    """The first rows, copied as bytes: numpy would copy records field by field."""
-    return np.frombuffer(bytearray(rows[:count].tobytes()), rows.dtype) if count else rows[:0]
 
 
 def refunds_at(rows: FlowRows) -> Rows:

@@ -11,6 +11,7 @@ import structlog
 from hypothesis import settings
 
 from tests.postgres import database_names, fresh_database, named_server, throwaway_server
+from tests.shared_data import there
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,9 +61,4 @@ def test_data() -> Path:
     Where it is missing the test is skipped with the reason, or fails if TALLYSTICK_REQUIRE_DATA is 1.
     """
     folder = Path(os.environ.get("TALLYSTICK_TEST_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        reason = f"no shared data files at {folder}: set TALLYSTICK_TEST_DATA"
-        if os.environ.get("TALLYSTICK_REQUIRE_DATA") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return folder
+    return there(folder, "shared data files", Path.is_dir)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from matching.auction import NO_PRICE, UNCROSS, demand_at, supply_at
+from matching.auction import UNCROSS, demand_at, supply_at
 from matching.auction_certificate import Order, at_price, flaw
 from matching.layout import Side
 from matching.market import Market
+from matching.rulebook_layout import NO_PRICE
 
 BUY, SELL = Side.BUY, Side.SELL
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from matching.auction import NO_PRICE
 from matching.auction_certificate import flaw
 from matching.layout import Side
+from matching.rulebook_layout import NO_PRICE
 from tests.conformance.market_data.tape import Hit, Tape, lines_of, merged
 
 ORDER, TRADE, SNAPSHOT = "192", "191", "111"
